@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/span.h"
+#include "base/time.h"
+#include "crypto/ed25519.h"
+#include "multi/multiaddr.h"
+#include "multi/peer_id.h"
+#include "souk/err.h"
+#include "souk/request.h"
+#include "souk/status.h"
+
+/* A whole souk node without a machine under it: it owns the connections, the
+ * DHT, gossip, search and reputation, and never acts.  Bytes, time and results
+ * go in; actions come out, in order:
+ *
+ *      socket  ── node_conn_recv() ──►┐          ┌──► NODE_DIAL, NODE_FLUSH …
+ *      gateway ── node_request() ────►│  node    ├──► NODE_ANSWER
+ *      store   ── node_…_loaded() ───►│          ├──► NODE_ACCEPT, NODE_SAVE_…
+ *      clock   ── node_tick() ───────►┘          └──► node_deadline()
+ *
+ * core/host performs the actions with libuv and SQLite, tests/sim with a heap
+ * of arrivals in virtual time.  After any call, poll until NODE_NONE. */
+struct node;
+
+/* The row of core/tbl/networks.h. */
+struct network;
+
+typedef uint32_t conn_id; /* never 0, never used again */
+
+struct node_config {
+    const struct network *network;
+    const struct ed25519_keypair *identity; /* copied */
+    const char *agent;                      /* "souk/0.1.0"; copied */
+    bool is_standalone;                     /* accepts but never dials */
+    bool is_private_network;
+    bool is_client;                    /* kad client mode */
+    const struct multiaddr *bootstrap; /* each with /p2p/ID; copied */
+    size_t bootstrap_count;
+    bool has_location;
+    double latitude, longitude;
+    /* 0 = the default of core/tbl/limits.h */
+    unsigned dials_max;       /* connections we keep dialling up to: 64 */
+    unsigned conns_trim;      /* trimmed above: 96 */
+    unsigned conns_max;       /* 128 */
+    unsigned conns_ip_max;    /* 8 */
+    size_t records_bytes_max; /* DHT values in memory */
+    unsigned search_fan_out;  /* 3 */
+};
+
+struct node *node_new(const struct node_config *config, tstamp now,
+                      wall_ms wall, const struct rng *rng,
+                      const struct mem *mem, const struct log *log);
+void node_free(struct node *n);
+
+/* ---- What a restart brings back; before node_start(). ---- */
+
+struct saved_record { /* of the DHT */
+    struct span key;
+    struct span value;
+    struct peer_id publisher; /* len 0: none told */
+    wall_ms received;
+    wall_ms expires;
+};
+struct saved_provider {
+    struct span key;
+    struct peer_id provider;
+    struct multiaddr addrs[REQUEST_ADDRS_MAX];
+    size_t addr_count;
+    wall_ms expires;
+};
+struct saved_peer {
+    struct peer_id id;
+    struct multiaddr addrs[REQUEST_ADDRS_MAX];
+    size_t addr_count;
+    wall_ms last_seen;
+    /* reputation */
+    double successes, failures; /* decayed */
+    double response_ms;         /* < 0: no sample */
+    uint64_t packages;
+    bool has_location;
+    double latitude, longitude;
+    wall_ms banned_until; /* 0: not banned, INT64_MAX: for good */
+};
+
+void node_load_record(struct node *n, const struct saved_record *r);
+void node_load_provider(struct node *n, const struct saved_provider *p);
+void node_load_peer(struct node *n, const struct saved_peer *p);
+/* A term of our own packages: provided to the network, paced. */
+void node_load_term(struct node *n, struct span term, unsigned packages);
+
+/* Addresses that are bound now; all of them, at each change. */
+void node_listening(struct node *n, const struct multiaddr *addrs,
+                    size_t count);
+void node_start(struct node *n, tstamp now, wall_ms wall);
+/* Say goodbye: no new streams, GO_AWAY, close.  Done when node_is_drained(). */
+void node_drain(struct node *n, tstamp now);
+bool node_is_drained(const struct node *n);
+
+/* ---- Connections. ---- */
+
+/* Somebody connected.  ERR_LIMIT, ERR_BANNED: close the socket. */
+MUST_USE
+enum err node_conn_accepted(struct node *n, const struct multiaddr *remote,
+                            tstamp now, conn_id *conn);
+/* The dial of NODE_DIAL succeeded … */
+void node_conn_dialled(struct node *n, conn_id conn, tstamp now);
+/* … or failed, or the connection ended.  |err| OK: the peer closed. */
+void node_conn_closed(struct node *n, conn_id conn, enum err err, tstamp now);
+/* |bytes| are decrypted in place. */
+void node_conn_recv(struct node *n, conn_id conn, uint8_t *bytes, size_t len,
+                    tstamp now, wall_ms wall);
+/* What to write now, possibly none; valid until the next call on |n|. */
+struct span node_conn_out(struct node *n, conn_id conn);
+void node_conn_sent(struct node *n, conn_id conn, size_t len, tstamp now);
+
+/* The answer to NODE_RESOLVE: addresses without /p2p (A, AAAA: ip4/ip6 only)
+ * or, for a TXT query, the texts after "dnsaddr=". */
+void node_resolved(struct node *n, uint32_t query, enum err err,
+                   const struct multiaddr *addrs, size_t count, tstamp now);
+
+/* ---- The store's answers. ---- */
+
+struct outbox_item {
+    int64_t id;
+    struct span head;           /* the head record, signed */
+    struct span version_record; /* the version's own; may equal head */
+    const char *namespace;
+    const char *name;
+    const char *version;
+};
+/* The answer to NODE_OUTBOX_LOAD; |items| borrowed. */
+void node_outbox_loaded(struct node *n, const struct outbox_item *items,
+                        size_t count, tstamp now, wall_ms wall);
+void node_outbox_grew(struct node *n, tstamp now);
+
+struct catalogue_hit {
+    struct span record;
+    double score;
+};
+/* The answer to NODE_CATALOGUE_SEARCH; |hits| borrowed. */
+void node_catalogue_found(struct node *n, uint32_t query, enum err err,
+                          const struct catalogue_hit *hits, size_t count,
+                          uint64_t total, tstamp now);
+
+/* ---- Requests of the gateway. ---- */
+
+/* Takes |r|; it comes back in one NODE_ANSWER. */
+void node_request(struct node *n, struct request *r, tstamp now, wall_ms wall);
+void node_cancel(struct node *n, struct request *r, tstamp now);
+
+/* ---- Time and actions. ---- */
+
+tstamp node_deadline(const struct node *n);
+void node_tick(struct node *n, tstamp now, wall_ms wall);
+
+enum node_action_type {
+    NODE_NONE,
+    NODE_DIAL,             /* conn, addr */
+    NODE_FLUSH,            /* conn: has bytes to write */
+    NODE_CLOSE,            /* conn: close the socket, say no more of it */
+    NODE_RESOLVE,          /* query, resolve */
+    NODE_OUTBOX_LOAD,      /* outbox: ids > after, at most limit; or just id */
+    NODE_OUTBOX_DONE,      /* outbox.id has reached the network */
+    NODE_ACCEPT,           /* record, peer: verified, for the catalogue */
+    NODE_CATALOGUE_SEARCH, /* query, search */
+    NODE_SAVE_RECORD,      /* saved_record */
+    NODE_FORGET_RECORD,    /* saved_record.key and .publisher */
+    NODE_SAVE_PROVIDER,    /* saved_provider */
+    NODE_FORGET_PROVIDER,  /* saved_provider.key and .provider */
+    NODE_SAVE_PEER,        /* saved_peer */
+    NODE_FORGET_PEER,      /* saved_peer.id */
+    NODE_ANSWER,           /* request: done */
+    NODE_NOTIFY,           /* notify: for those who watch */
+};
+
+enum resolve_kind { RESOLVE_IP, RESOLVE_IP4, RESOLVE_IP6, RESOLVE_TXT };
+
+enum accept_source { ACCEPT_GOSSIP, ACCEPT_SEARCH, ACCEPT_LOOKUP };
+
+enum notify_type {
+    NOTIFY_PEER_CONNECTED,
+    NOTIFY_PEER_DISCONNECTED,
+    NOTIFY_PACKAGE_ANNOUNCED,
+    NOTIFY_LOOKUP_FINISHED,
+};
+
+/* All pointers are valid until the next call on the node. */
+struct node_action {
+    enum node_action_type type;
+    conn_id conn;
+    const struct multiaddr *addr;
+    uint32_t query;
+    struct {
+        enum resolve_kind kind;
+        const char *name; /* TXT: with the _dnsaddr. prefix */
+    } resolve;
+    struct {
+        int64_t after;
+        int64_t id; /* > 0: this one */
+        unsigned limit;
+    } outbox;
+    struct {
+        struct span bytes;
+        struct peer_id from;
+        enum accept_source source;
+        double reputation; /* of |from| */
+    } accept;
+    struct {
+        const char *text;
+        const struct search_filter *filter;
+        unsigned limit;
+        tstamp deadline;
+    } search;
+    const struct saved_record *record;
+    const struct saved_provider *provider;
+    const struct saved_peer *peer;
+    struct request *request;
+    struct {
+        enum notify_type type;
+        struct peer_id peer;
+        const char *text; /* ns/name@version of a package */
+    } notify;
+};
+
+bool node_poll(struct node *n, struct node_action *action);
+
+/* ---- What it says of itself. ---- */
+
+/* All but what only the host knows (listening, lag, store). */
+void node_status(const struct node *n, struct node_status *out);
+
+#endif /* NODE_NODE_H */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SOUK_REQUEST_H
+#define SOUK_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/time.h"
+#include "multi/multiaddr.h"
+#include "multi/peer_id.h"
+#include "souk/err.h"
+
+/* What a gateway thread asks of the core, and the answer: one object for both.
+ *
+ *      gateway: request_new() -> fill in -> core_submit()
+ *      core:    works on it, fills in err, lookup, out -> done(), exactly once
+ *      gateway: reads the answer -> request_free()
+ *
+ * Between core_submit() and done() the object belongs to the core.  It ends by
+ * its deadline with what was gathered, or early when core_cancel() says that
+ * nobody waits any more (ERR_CANCELLED).  All pointers inside are owned by the
+ * request. */
+
+enum request_type {
+    REQUEST_GET,        /* a package record from the DHT */
+    REQUEST_SEARCH,     /* packages from the best peers */
+    REQUEST_ANNOUNCE,   /* wait for a publish to reach the network */
+    REQUEST_PEERS,      /* all peers of a state */
+    REQUEST_PEER,       /* one, with its reputation */
+    REQUEST_CONNECT,    /* dial an address */
+    REQUEST_DISCONNECT, /* close, and ban if asked */
+    REQUEST_LIMITS,     /* every limit of the core, its use and refusals */
+};
+
+enum {
+    REQUEST_TEXT_MAX = 64,   /* a namespace, name, tag … with its NUL: + 1 */
+    REQUEST_QUERY_MAX = 512, /* a query in normal form */
+    REQUEST_REASONS_MAX = 16,
+    REQUEST_ADDRS_MAX = 8,
+};
+
+struct search_filter { /* "" = any */
+    char category[REQUEST_TEXT_MAX + 1];
+    char tag[REQUEST_TEXT_MAX + 1];
+    char author[REQUEST_TEXT_MAX + 1];
+    char license[REQUEST_TEXT_MAX + 1];
+    char namespace[REQUEST_TEXT_MAX + 1];
+};
+
+struct request_get {
+    char namespace[REQUEST_TEXT_MAX + 1];
+    char name[REQUEST_TEXT_MAX + 1];
+    char version[REQUEST_TEXT_MAX * 4]; /* "" = the head; else needs |owner| */
+    struct peer_id owner;               /* len 0: any publisher's */
+};
+
+struct request_search {
+    char query[REQUEST_QUERY_MAX + 1];
+    struct search_filter filter;
+    unsigned limit;   /* 1…50 results a peer */
+    unsigned fan_out; /* peers to ask */
+};
+
+enum announce_wait { ANNOUNCE_ONE, ANNOUNCE_QUORUM };
+
+struct request_announce {
+    int64_t outbox_id; /* as the store's publish gave it */
+    enum announce_wait wait;
+};
+
+enum peer_state { PEER_CONNECTED, PEER_KNOWN, PEER_BANNED };
+
+struct request_peers {
+    enum peer_state state;
+    struct peer_id peer; /* REQUEST_PEER, REQUEST_DISCONNECT */
+    bool ban;
+    int64_t ban_ms;        /* how long; 0 = for good */
+    struct multiaddr addr; /* REQUEST_CONNECT, with /p2p/ID */
+};
+
+/* How an answer came about. */
+struct lookup_report {
+    bool complete;
+    const char *reason; /* static text; NULL when complete */
+    unsigned peers_queried;
+    unsigned peers_responded;
+    unsigned hops;
+    duration elapsed;
+};
+
+/* A record that came from the network, verified. */
+struct found_record {
+    struct span bytes; /* the record as it came */
+    struct peer_id publisher;
+    struct peer_id source;    /* who sent it; len 0: several */
+    double score;             /* text score the source gave (search) */
+    double source_reputation; /* 0…1.1 */
+};
+
+struct reputation_reason {
+    wall_ms at;
+    char text[48]; /* "dial-failed", "search-answered" … */
+};
+
+struct peer_info {
+    struct peer_id id;
+    struct multiaddr addrs[REQUEST_ADDRS_MAX];
+    size_t addr_count;
+    char agent[128];
+    char *protocols; /* newline separated, may be NULL */
+    bool is_outbound;
+    double latency_ms; /* < 0: never measured */
+    double score;
+    enum peer_state state;
+    wall_ms last_seen;
+    wall_ms banned_until; /* 0: not banned */
+    /* The score's terms; REQUEST_PEER only. */
+    double success, response, packages, recency, location;
+    uint64_t successes, failures, packages_provided;
+    struct reputation_reason reasons[REQUEST_REASONS_MAX];
+    size_t reason_count;
+};
+
+struct limit_info {
+    const char *name; /* static */
+    uint64_t limit;
+    uint64_t use;
+    uint64_t refused;
+};
+
+struct request {
+    enum request_type type;
+    tstamp deadline; /* on the clock of core_now() */
+    union {
+        struct request_get get;
+        struct request_search search;
+        struct request_announce announce;
+        struct request_peers peers;
+    } in;
+
+    enum err err;
+    char detail[160]; /* for people: why it failed, "" if nothing to add */
+    struct lookup_report lookup;
+    struct found_record *records; /* GET: distinct, best first; SEARCH */
+    size_t record_count;
+    uint64_t total; /* SEARCH: matches the peers said they hold */
+    bool truncated; /* SEARCH: a peer had more than it sent */
+    struct peer_info *peers;
+    size_t peer_count;
+    struct limit_info *limits;
+    size_t limit_count;
+    unsigned requested, acked; /* ANNOUNCE */
+    bool was_connected;        /* CONNECT: it was already, over that address */
+
+    /* Called once, on the core's thread. */
+    void (*done)(struct request *request);
+    void *owner; /* the submitter's */
+
+    void *node_state;     /* the core's */
+    struct request *next; /* the mailbox's */
+};
+
+struct request *request_new(enum request_type type, tstamp deadline);
+void request_free(struct request *r);
+
+/* Append a copy of |bytes| to r->records.  NULL when memory ends. */
+struct found_record *request_add_record(struct request *r, struct span bytes);
+/* Append a zeroed entry.  NULL when memory ends. */
+struct peer_info *request_add_peer(struct request *r);
+struct limit_info *request_add_limit(struct request *r);
+
+#endif /* SOUK_REQUEST_H */
