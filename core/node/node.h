@@ -10,6 +10,7 @@
 #include "crypto/ed25519.h"
 #include "multi/multiaddr.h"
 #include "multi/peer_id.h"
+#include "reputation/reputation.h"
 #include "souk/err.h"
 #include "souk/request.h"
 #include "souk/status.h"
@@ -74,24 +75,17 @@ struct saved_provider {
     wall_ms expires;
 };
 struct saved_peer {
-    struct peer_id id;
+    struct reputation_row reputation; /* .peer says whose */
     struct multiaddr addrs[REQUEST_ADDRS_MAX];
     size_t addr_count;
-    wall_ms last_seen;
-    /* reputation */
-    double successes, failures; /* decayed */
-    double response_ms;         /* < 0: no sample */
-    uint64_t packages;
-    bool has_location;
-    double latitude, longitude;
-    wall_ms banned_until; /* 0: not banned, INT64_MAX: for good */
 };
 
 void node_load_record(struct node *n, const struct saved_record *r);
 void node_load_provider(struct node *n, const struct saved_provider *p);
 void node_load_peer(struct node *n, const struct saved_peer *p);
-/* A term of our own packages: provided to the network, paced. */
-void node_load_term(struct node *n, struct span term, unsigned packages);
+/* A head record of our own: its terms are provided to the network, paced, and
+ * it is republished. */
+void node_load_own(struct node *n, struct span head, wall_ms wall);
 
 /* Addresses that are bound now; all of them, at each change. */
 void node_listening(struct node *n, const struct multiaddr *addrs,
@@ -173,7 +167,7 @@ enum node_action_type {
     NODE_SAVE_PROVIDER,    /* saved_provider */
     NODE_FORGET_PROVIDER,  /* saved_provider.key and .provider */
     NODE_SAVE_PEER,        /* saved_peer */
-    NODE_FORGET_PEER,      /* saved_peer.id */
+    NODE_FORGET_PEER,      /* saved_peer.reputation.peer */
     NODE_ANSWER,           /* request: done */
     NODE_NOTIFY,           /* notify: for those who watch */
 };
