@@ -63,7 +63,7 @@ void node_free(struct node *n);
 struct saved_record { /* of the DHT */
     struct span key;
     struct span value;
-    struct peer_id publisher; /* len 0: none told */
+    struct peer_id publisher; /* who signed it; len 0: nobody */
     wall_ms received;
     wall_ms expires;
 };
@@ -83,9 +83,8 @@ struct saved_peer {
 void node_load_record(struct node *n, const struct saved_record *r);
 void node_load_provider(struct node *n, const struct saved_provider *p);
 void node_load_peer(struct node *n, const struct saved_peer *p);
-/* A head record of our own: its terms are provided to the network, paced, and
- * it is republished. */
-void node_load_own(struct node *n, struct span head, wall_ms wall);
+/* A term of our own packages: provided to the network, paced. */
+void node_load_term(struct node *n, struct span term, unsigned packages);
 
 /* Addresses that are bound now; all of them, at each change. */
 void node_listening(struct node *n, const struct multiaddr *addrs,
