@@ -95,18 +95,19 @@ void gossip_free(struct gossip *g);
 /* ---- Peers. ---- */
 
 /* A stream to |peer| is open and writable; our subscriptions go out as the
- * first RPC.  |is_outbound|: we dialled.  |ip_group| may be empty (kept for
- * scoring).  ERR_LIMIT (too many peers), ERR_NOMEM; OK and nothing new when
- * the peer is already here. */
+ * first RPC.  |is_outbound|: we dialled.  |ip_group| as multiaddr_ip_group(),
+ * kept for scoring.  ERR_LIMIT (too many peers), ERR_NOMEM; OK and nothing new
+ * when the peer is already here. */
 MUST_USE enum err gossip_peer_connected(struct gossip *g,
                                         const struct peer_id *peer,
                                         enum gossip_version version,
-                                        bool is_outbound, struct span ip_group,
+                                        bool is_outbound, uint64_t ip_group,
                                         tstamp now);
 /* Events that are queued already may still name the peer. */
 void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now);
-/* The owner's opinion, ≥ 0 good: below 0 a peer is not taken into a mesh,
- * gets no gossip, and below -50 is not heard at all. */
+/* The owner's opinion, >= 0 good.  Below 0 a peer is taken into no mesh, below
+ * -10 gets and gives no gossip, below -50 gets none of our messages, below -80
+ * is not heard at all. */
 void gossip_set_app_score(struct gossip *g, const struct peer_id *peer,
                           double score);
 
@@ -196,8 +197,8 @@ struct gossip_event {
         } outcome;
     };
 };
-/* False: nothing more.  Spans live until the next call of any gossip_
- * function. */
+/* False: nothing more.  The spans of SEND live until the next gossip_poll(),
+ * those of MESSAGE until its verdict (or verdict_ttl). */
 bool gossip_poll(struct gossip *g, struct gossip_event *ev);
 
 /* ---- Looking. ---- */
