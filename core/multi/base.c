@@ -1,2 +1,223 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "multi/base.h"
+
+static const char digits36[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+static const char digits32[] = "abcdefghijklmnopqrstuvwxyz234567";
+static const char digits58[] =
+    "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "abcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Either a digit is a fixed number of bits, or the whole is one big number in
+ * which every leading zero byte is a leading zero digit. */
+struct alphabet {
+    const char *digits;
+    unsigned bits;  /* a digit; 0: positional */
+    unsigned radix; /* of the positional ones */
+};
+
+static struct alphabet alphabet_of(enum base base)
+{
+    switch (base) {
+    case BASE16:
+        return (struct alphabet){digits36, 4, 16};
+    case BASE32:
+        return (struct alphabet){digits32, 5, 32};
+    case BASE36:
+        return (struct alphabet){digits36, 0, 36};
+    case BASE58:
+        return (struct alphabet){digits58, 0, 58};
+    case BASE64URL:
+        return (struct alphabet){digits64, 6, 64};
+    }
+    assert(!"a base of the enum");
+    return (struct alphabet){0};
+}
+
+static bool digit_value(const struct alphabet *a, uint8_t c, unsigned *value)
+{
+    const char *at = c != 0 ? strchr(a->digits, c) : NULL;
+
+    if (at == NULL || (unsigned)(at - a->digits) >= a->radix)
+        return false;
+    *value = (unsigned)(at - a->digits);
+    return true;
+}
+
+size_t base_text_max(enum base base, size_t n)
+{
+    struct alphabet a = alphabet_of(base);
+
+    /* log 256 / log 58 = 1.366, log 256 / log 36 = 1.548 */
+    return 2 + (a.bits > 0       ? (n * 8 + a.bits - 1) / a.bits
+                : base == BASE58 ? n * 1366 / 1000 + 1
+                                 : n * 1548 / 1000 + 1);
+}
+
+static size_t encode_bits(const struct alphabet *a, struct span in, char *out)
+{
+    unsigned pending = 0, bits = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < in.len; i++) {
+        pending = (pending << 8 | in.data[i]) & 0xffff;
+        bits += 8;
+        while (bits >= a->bits) {
+            bits -= a->bits;
+            out[n++] = a->digits[(pending >> bits) & (a->radix - 1)];
+        }
+    }
+    if (bits > 0)
+        out[n++] = a->digits[(pending << (a->bits - bits)) & (a->radix - 1)];
+    return n;
+}
+
+static enum err decode_bits(const struct alphabet *a, struct span text,
+                            uint8_t *out, size_t max, size_t *n)
+{
+    unsigned pending = 0, bits = 0, value;
+
+    *n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!digit_value(a, text.data[i], &value))
+            return ERR_INVAL;
+        pending = (pending << a->bits | value) & 0xffff;
+        bits += a->bits;
+        if (bits < 8)
+            continue;
+        if (*n == max)
+            return ERR_LIMIT;
+        bits -= 8;
+        out[(*n)++] = (uint8_t)(pending >> bits);
+    }
+    /* One text for one value: what is left must be padding, and zero. */
+    if (bits >= a->bits || (pending & ((1u << bits) - 1)) != 0)
+        return ERR_INVAL;
+    return OK;
+}
+
+/* |number|, of |len| digits to base |from|, least significant first, becomes
+ * number * from + |add| to base |to|. */
+static size_t shift_in(uint8_t *number, size_t len, unsigned from, unsigned to,
+                       unsigned add)
+{
+    for (size_t i = 0; i < len; i++) {
+        add += number[i] * from;
+        number[i] = (uint8_t)(add % to);
+        add /= to;
+    }
+    for (; add > 0; add /= to)
+        number[len++] = (uint8_t)(add % to);
+    return len;
+}
+
+static size_t encode_number(const struct alphabet *a, struct span in, char *out)
+{
+    uint8_t number[BASE_POSITIONAL_MAX * 2];
+    size_t zeros = 0, len = 0;
+
+    assert(in.len <= BASE_POSITIONAL_MAX);
+    while (zeros < in.len && in.data[zeros] == 0)
+        zeros++;
+    for (size_t i = zeros; i < in.len; i++)
+        len = shift_in(number, len, 256, a->radix, in.data[i]);
+    memset(out, a->digits[0], zeros);
+    for (size_t i = 0; i < len; i++)
+        out[zeros + i] = a->digits[number[len - 1 - i]];
+    return zeros + len;
+}
+
+static enum err decode_number(const struct alphabet *a, struct span text,
+                              uint8_t *out, size_t max, size_t *n)
+{
+    uint8_t number[BASE_POSITIONAL_MAX + 1];
+    size_t zeros = 0, len = 0;
+    unsigned value;
+
+    while (zeros < text.len && text.data[zeros] == (uint8_t)a->digits[0])
+        zeros++;
+    for (size_t i = zeros; i < text.len; i++) {
+        if (!digit_value(a, text.data[i], &value))
+            return ERR_INVAL;
+        len = shift_in(number, len, a->radix, 256, value);
+        if (len > BASE_POSITIONAL_MAX)
+            return ERR_LIMIT;
+    }
+    if (zeros > max || len > max - zeros)
+        return ERR_LIMIT;
+    *n = zeros + len;
+    memset(out, 0, zeros);
+    for (size_t i = 0; i < len; i++)
+        out[zeros + i] = number[len - 1 - i];
+    return OK;
+}
+
+size_t base_encode(enum base base, struct span in, char *out, size_t max)
+{
+    struct alphabet a = alphabet_of(base);
+    size_t n;
+
+    assert(max + 1 >= base_text_max(base, in.len)); /* without the prefix */
+    n = a.bits > 0 ? encode_bits(&a, in, out) : encode_number(&a, in, out);
+    out[n] = '\0';
+    return n;
+}
+
+size_t multibase_encode(enum base base, struct span in, char *out, size_t max)
+{
+    assert(max > 0);
+    out[0] = (char)base;
+    return 1 + base_encode(base, in, out + 1, max - 1);
+}
+
+enum err base_decode(enum base base, struct span text, uint8_t *out, size_t max,
+                     size_t *n)
+{
+    struct alphabet a = alphabet_of(base);
+
+    return a.bits > 0 ? decode_bits(&a, text, out, max, n)
+                      : decode_number(&a, text, out, max, n);
+}
+
+/* An upper-case text is decoded by way of its lower case, which must not make
+ * a mixed one acceptable. */
+static enum err decode_upper(enum base base, struct span text, uint8_t *out,
+                             size_t max, size_t *n)
+{
+    uint8_t lower[BASE_POSITIONAL_MAX * 2];
+
+    if (text.len > sizeof(lower))
+        return ERR_LIMIT;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (c >= 'a' && c <= 'z')
+            return ERR_INVAL;
+        lower[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+    }
+    return base_decode(base, SPAN(lower, text.len), out, max, n);
+}
+
+enum err multibase_decode(struct span text, uint8_t *out, size_t max, size_t *n)
+{
+    uint8_t prefix;
+
+    if (!span_u8(&text, &prefix))
+        return ERR_INVAL;
+    switch (prefix) {
+    case BASE16:
+    case BASE32:
+    case BASE36:
+    case BASE58:
+    case BASE64URL:
+        return base_decode((enum base)prefix, text, out, max, n);
+    case 'F':
+        return decode_upper(BASE16, text, out, max, n);
+    case 'B':
+        return decode_upper(BASE32, text, out, max, n);
+    case 'K':
+        return decode_upper(BASE36, text, out, max, n);
+    default:
+        return ERR_INVAL;
+    }
+}

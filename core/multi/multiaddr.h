@@ -14,7 +14,8 @@
  * unused bytes are zero, the whole struct may be compared.  Valid by
  * construction: only the functions here fill one. */
 enum {
-    MULTIADDR_MAX = 256,       /* bytes; nobody's real address comes near */
+    MULTIADDR_MAX = 256, /* bytes; nobody's real address comes near */
+    MULTIADDR_PARTS_MAX = 16,
     MULTIADDR_TEXT_MAX = 1024, /* NUL included */
     MULTIADDR_NAME_MAX = 254,  /* a DNS name, NUL included */
 };

@@ -12,7 +12,7 @@
  * A value: unused bytes are zero, so the whole struct is a map key. */
 enum {
     PEER_ID_MAX = 46,
-    PEER_ID_TEXT_MAX = 72, /* in any of the forms below, NUL included */
+    PEER_ID_TEXT_MAX = 80, /* in either form printed here, NUL included */
 };
 
 struct peer_id {
