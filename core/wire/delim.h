@@ -18,8 +18,8 @@ struct delim {
     size_t limit; /* largest message */
     struct uvarint length;
     bool in_body;
-    uint8_t *body; /* of a cut message, as long as that message */
-    size_t have;
+    uint8_t *body; /* of a cut message; grows with what has arrived of it */
+    size_t have, cap;
 };
 
 void delim_init(struct delim *d, size_t limit, const struct mem *mem);
