@@ -121,7 +121,7 @@ void conn_tick(struct conn *c, tstamp now);
  * ERR_NOMEM. */
 MUST_USE
 enum err conn_stream_open(struct conn *c, const char *const protocols[],
-                          size_t count, uint32_t *stream);
+                          size_t count, tstamp now, uint32_t *stream);
 /* All of |data| or nothing.  ERR_LIMIT (full: WRITABLE will come), ERR_CLOSED
  * (ended or finished), ERR_NOMEM. */
 MUST_USE
@@ -133,7 +133,8 @@ void conn_stream_finish(struct conn *c, uint32_t stream);
 /* End both ways now, without a further event of that stream. */
 void conn_stream_reset(struct conn *c, uint32_t stream);
 /* |n| bytes of STREAM_DATA are dealt with: the peer may send as many more. */
-void conn_stream_consumed(struct conn *c, uint32_t stream, size_t n);
+void conn_stream_consumed(struct conn *c, uint32_t stream, size_t n,
+                          tstamp now);
 void conn_stream_set_user(struct conn *c, uint32_t stream, void *user);
 void *conn_stream_user(const struct conn *c, uint32_t stream);
 

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/time.h"
+#include "multi/uvarint.h"
 
 /* multistream-select: two peers agree on one protocol of a byte stream.
  *
@@ -49,7 +50,9 @@ struct mss {
     bool header_seen;
     bool agreed;
     tstamp deadline;
-    struct buf in; /* a message that was cut */
+    struct uvarint length; /* of the message in hand */
+    size_t need;           /* the same, once known; 0 before */
+    struct buf in;         /* its text, if it was cut */
     struct buf out;
 };
 

@@ -32,6 +32,7 @@ enum {
     YAMUX_FRAME_OUT_MAX = 16 * 1024,  /* payload: one turn */
     YAMUX_UNACKED_MAX = 256,          /* our streams the peer did not ACK yet */
     YAMUX_OWED_MAX = 16 * 1024,       /* bytes of pongs and resets unsent */
+    YAMUX_OUT_MIN = 1024 + 2 * YAMUX_HEADER_LEN, /* for yamux_out() */
 };
 
 struct yamux_config {
@@ -91,11 +92,10 @@ enum err yamux_recv(struct yamux *y, struct span *in, tstamp now,
 /* What happened other than by input: WRITABLE, ENDED. */
 bool yamux_poll(struct yamux *y, struct yamux_event *ev);
 
-/* Write at most |cap| bytes to |out|; they count as sent.  0: nothing to send,
- * or no room for a header. */
+/* Write whole frames to |out|, at most |cap| bytes, YAMUX_OUT_MIN or more. They
+ * count as sent.  0: nothing to send. */
 size_t yamux_out(struct yamux *y, uint8_t *out, size_t cap);
-/* No less than what yamux_out() could write now; 0 if nothing. */
-size_t yamux_out_bound(const struct yamux *y);
+bool yamux_has_out(const struct yamux *y);
 
 tstamp yamux_deadline(const struct yamux *y);
 /* ERR_TIMEOUT if the peer has gone silent. */
@@ -104,7 +104,7 @@ enum err yamux_tick(struct yamux *y, tstamp now);
 
 /* ERR_LIMIT, ERR_CLOSED (one side said go-away), ERR_NOMEM. */
 MUST_USE
-enum err yamux_open(struct yamux *y, void *user, uint32_t *stream);
+enum err yamux_open(struct yamux *y, void *user, tstamp now, uint32_t *stream);
 void yamux_set_user(struct yamux *y, uint32_t stream, void *user);
 void *yamux_user(const struct yamux *y, uint32_t stream);
 /* All of |data| or nothing.  ERR_LIMIT (then wait for WRITABLE), ERR_CLOSED (no
@@ -117,7 +117,7 @@ size_t yamux_room(const struct yamux *y, uint32_t stream);
 void yamux_finish(struct yamux *y, uint32_t stream);
 /* Drop what was not sent, and end both ways at once, without an event. */
 void yamux_reset(struct yamux *y, uint32_t stream, uint32_t code);
-void yamux_consumed(struct yamux *y, uint32_t stream, size_t n);
+void yamux_consumed(struct yamux *y, uint32_t stream, size_t n, tstamp now);
 
 /* Say that we take no more streams, once what can be sent is sent. */
 void yamux_go_away(struct yamux *y, uint32_t code);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "yamux/window.h"
+
+#include <assert.h>
+
+static void window_check(const struct yamux_window *w)
+{
+    assert(w->target >= YAMUX_WINDOW_FIRST);
+    assert((uint64_t)w->left + w->held <= w->target);
+}
+
+void yamux_window_init(struct yamux_window *w, tstamp now)
+{
+    *w = (struct yamux_window){
+        .target = YAMUX_WINDOW_FIRST, .left = YAMUX_WINDOW_FIRST, .epoch = now};
+}
+
+enum err yamux_window_take(struct yamux_window *w, uint32_t n, tstamp now)
+{
+    if (n > w->left)
+        return ERR_FLOW_CONTROL;
+    /* What starts after a pause is not measured with the pause. */
+    if (w->left == w->target)
+        w->epoch = now;
+    w->left -= n;
+    w->held += n;
+    window_check(w);
+    return OK;
+}
+
+void yamux_window_consume(struct yamux_window *w, uint32_t n)
+{
+    assert(n <= w->held);
+    w->held -= n;
+}
+
+static uint32_t due(const struct yamux_window *w)
+{
+    return w->target - w->left - w->held;
+}
+
+bool yamux_window_is_due(const struct yamux_window *w)
+{
+    return due(w) >= w->target / 2;
+}
+
+static void grow(struct yamux_window *w, struct yamux_tuning *t)
+{
+    uint64_t more = w->target;
+
+    if (w->target >= t->max)
+        return;
+    if (more > t->max - w->target)
+        more = t->max - w->target;
+    if (more > t->budget)
+        more = t->budget;
+    w->target += (uint32_t)more;
+    t->budget -= more;
+}
+
+uint32_t yamux_window_grant(struct yamux_window *w, struct yamux_tuning *t,
+                            tstamp now)
+{
+    uint32_t n;
+
+    assert(now >= w->epoch);
+    if (now - w->epoch < 2 * t->rtt)
+        grow(w, t);
+    w->epoch = now;
+    n = due(w);
+    w->left += n;
+    window_check(w);
+    return n;
+}
+
+void yamux_window_end(struct yamux_window *w, struct yamux_tuning *t)
+{
+    t->budget += w->target - YAMUX_WINDOW_FIRST;
+    w->target = YAMUX_WINDOW_FIRST;
+}
