@@ -9,13 +9,18 @@ enum { NONCE_LEN = 12 };
 enum err aead_init(struct aead *a, const uint8_t key[AEAD_KEY_LEN],
                    enum aead_direction direction)
 {
-    if (a->ctx == NULL)
-        a->ctx = EVP_CIPHER_CTX_new();
+    const EVP_CIPHER *cipher = NULL; /* the one it has: looked up only once */
+
     a->direction = direction;
-    if (a->ctx == NULL ||
-        EVP_CipherInit_ex(a->ctx, EVP_chacha20_poly1305(), NULL, key, NULL,
-                          direction == AEAD_SEAL) != 1)
+    if (a->ctx == NULL) {
+        a->ctx = EVP_CIPHER_CTX_new();
+        cipher = EVP_chacha20_poly1305();
+    }
+    if (a->ctx == NULL || EVP_CipherInit_ex(a->ctx, cipher, NULL, key, NULL,
+                                            direction == AEAD_SEAL) != 1) {
+        aead_release(a);
         return ERR_NOMEM;
+    }
     return OK;
 }
 

@@ -12,8 +12,8 @@ static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
  * which every leading zero byte is a leading zero digit. */
 struct alphabet {
     const char *digits;
-    unsigned bits;  /* a digit; 0: positional */
-    unsigned radix; /* of the positional ones */
+    unsigned bits; /* a digit; 0: positional */
+    unsigned radix;
 };
 
 static struct alphabet alphabet_of(enum base base)
@@ -36,8 +36,12 @@ static struct alphabet alphabet_of(enum base base)
 
 static bool digit_value(const struct alphabet *a, uint8_t c, unsigned *value)
 {
-    const char *at = c != 0 ? strchr(a->digits, c) : NULL;
+    const char *at;
 
+    /* spec: multiformats/multibase/tests/case_insensitivity.csv */
+    if (a->radix <= 36 && c >= 'A' && c <= 'Z')
+        c = (uint8_t)(c + 'a' - 'A');
+    at = c != 0 ? strchr(a->digits, c) : NULL;
     if (at == NULL || (unsigned)(at - a->digits) >= a->radix)
         return false;
     *value = (unsigned)(at - a->digits);
@@ -179,31 +183,14 @@ enum err base_decode(enum base base, struct span text, uint8_t *out, size_t max,
                       : decode_number(&a, text, out, max, n);
 }
 
-/* An upper-case text is decoded by way of its lower case, which must not make
- * a mixed one acceptable. */
-static enum err decode_upper(enum base base, struct span text, uint8_t *out,
-                             size_t max, size_t *n)
-{
-    uint8_t lower[BASE_POSITIONAL_MAX * 2];
-
-    if (text.len > sizeof(lower))
-        return ERR_LIMIT;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if (c >= 'a' && c <= 'z')
-            return ERR_INVAL;
-        lower[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-    }
-    return base_decode(base, SPAN(lower, text.len), out, max, n);
-}
-
 enum err multibase_decode(struct span text, uint8_t *out, size_t max, size_t *n)
 {
     uint8_t prefix;
 
     if (!span_u8(&text, &prefix))
         return ERR_INVAL;
+    if (prefix == 'F' || prefix == 'B' || prefix == 'K')
+        prefix = (uint8_t)(prefix + 'a' - 'A');
     switch (prefix) {
     case BASE16:
     case BASE32:
@@ -211,12 +198,6 @@ enum err multibase_decode(struct span text, uint8_t *out, size_t max, size_t *n)
     case BASE58:
     case BASE64URL:
         return base_decode((enum base)prefix, text, out, max, n);
-    case 'F':
-        return decode_upper(BASE16, text, out, max, n);
-    case 'B':
-        return decode_upper(BASE32, text, out, max, n);
-    case 'K':
-        return decode_upper(BASE36, text, out, max, n);
     default:
         return ERR_INVAL;
     }

@@ -6,7 +6,8 @@
 #include "souk/err.h"
 
 /* Bytes as text.  The value of a base is its multibase prefix; the plain
- * functions neither write nor expect one.  None is padded. */
+ * functions neither write nor expect one.  None is padded.  Those of up to 36
+ * digits are read in either case: compare values, not texts. */
 enum base {
     BASE16 = 'f',
     BASE32 = 'b',
@@ -31,7 +32,7 @@ size_t multibase_encode(enum base base, struct span in, char *out, size_t max);
 MUST_USE
 enum err base_decode(enum base base, struct span text, uint8_t *out, size_t max,
                      size_t *n);
-/* Also takes the upper-case forms of 16, 32 and 36 (prefixes F, B, K). */
+/* Prefixes F, B, K too. */
 MUST_USE
 enum err multibase_decode(struct span text, uint8_t *out, size_t max,
                           size_t *n);
