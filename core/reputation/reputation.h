@@ -44,7 +44,7 @@ enum reputation_outcome {
 #include "reputation/outcomes.h"
     REPUTATION_OUTCOME_COUNT
 };
-/* "dial-failed"; valid for ever. */
+/* "dial-failed"; valid until the next call on the same thread. */
 const char *reputation_outcome_name(enum reputation_outcome outcome);
 const char *reputation_outcome_text(enum reputation_outcome outcome);
 

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GOSSIP_STATE_H
+#define GOSSIP_STATE_H
+
+/* What the files of this room share.
+ *
+ *    gossip.c   creation, peers, topics, publish, time
+ *    inbound.c  one RPC from a peer
+ *    message.c  a message: its id, signature and bytes
+ *    cache.c    messages that wait for a verdict, then are kept for IWANT
+ *    mesh.c     who forwards to whom: GRAFT, PRUNE, backoff, heartbeat
+ *    lazy.c     IHAVE, IWANT, promises
+ *    seen.c, queue.c   ids seen; events to be polled
+ */
+#include "base/list.h"
+#include "base/map.h"
+#include "gossip/gossip.h"
+#include "gossip/queue.h"
+#include "gossip/seen.h"
+#include "wire/arena.h"
+#include "wire/delim.h"
+#include "wire/gossip.pb-c.h"
+
+/* Every limit that is not in the configuration. */
+enum {
+    D_SCORE = 4, /* kept for their score when a mesh is pruned */
+    CACHE_BEATS = 5,
+    GOSSIP_BEATS = 3,
+    GOSSIP_FACTOR_PERCENT = 25,
+    SEQNO_LEN = 8,
+    SIGNATURE_MAX = PUBKEY_SIG_MAX,
+    DECODED_MAX = 8 << 20, /* of one RPC, unpacked */
+    DECODED_KEPT = 128 << 10,
+    IHAVE_MESSAGES_MAX = 10,
+    IHAVE_IDS_MAX = 5000,      /* asked of one peer a heartbeat */
+    IWANT_IDS_MAX = 5000,      /* heard from one peer a heartbeat */
+    IWANT_BYTES_MAX = 8 << 20, /* answered to one peer a heartbeat */
+    RETRANSMIT_MAX = 3,        /* of one message to one peer by IWANT */
+    PROMISES_MAX = 1024,
+    BACKOFFS_A_PEER = 4, /* on average; the oldest gives way */
+    COPIES_MAX = 12,     /* senders remembered of one waiting message */
+    BURST_S = 4,         /* seconds' worth a budget holds */
+};
+#define GRAFT_FLOOD (10 * SECONDS)
+#define BACKOFF_MAX (1 * HOURS) /* what a peer may ask of us */
+
+/* rust-libp2p's thresholds. */
+#define SCORE_GOSSIP (-10.0)
+#define SCORE_PUBLISH (-50.0)
+#define SCORE_GRAYLIST (-80.0)
+
+struct bucket {
+    uint64_t level;
+    tstamp at;
+};
+
+struct peer {
+    UT_hash_handle hh;
+    struct peer_id id;
+    uint32_t serial; /* never reused: what others remember a peer by */
+    enum gossip_version version;
+    bool is_outbound;
+    uint64_t ip_group;
+    double app_score;
+    unsigned behaviour; /* penalties of P7 */
+    /* A bit a topic. */
+    uint32_t subscribed, mesh, fanout;
+    struct bucket bytes, messages, control;
+    /* Since the last heartbeat. */
+    unsigned ihaves, ids_asked, ids_wanted;
+    size_t bytes_wanted;
+};
+
+struct topic {
+    uint8_t len;
+    uint8_t name[GOSSIP_TOPIC_LEN_MAX];
+    bool is_subscribed;
+    size_t mesh_count;
+    tstamp fanout_until; /* 0: no fanout */
+};
+
+/* After a PRUNE, either way.  Outlives the connection. */
+struct backoff_key {
+    struct peer_id peer;
+    uint8_t topic;
+};
+struct backoff {
+    UT_hash_handle hh;
+    struct backoff_key key;
+    tstamp since, until;
+};
+
+/* Asked for by IWANT; a zero serial is a kept one. */
+struct promise {
+    uint64_t hash;
+    uint32_t serial;
+    tstamp until;
+};
+
+struct msg_id {
+    uint8_t len;
+    uint8_t bytes[GOSSIP_ID_MAX];
+};
+
+struct retransmit {
+    uint32_t serial;
+    unsigned count;
+};
+
+/* A message whose signature verified: waiting for its verdict, then cached. */
+struct message {
+    UT_hash_handle hh; /* by id */
+    struct list link;  /* of pending or cached, oldest first */
+    struct msg_id id;
+    struct blob *blob;
+    struct peer_id author;
+    uint32_t data_at, data_len; /* in the blob */
+    uint8_t topic;
+    bool is_pending;
+    /* While pending. */
+    uint64_t token;
+    tstamp since;
+    struct peer_id sender;
+    uint32_t copies[COPIES_MAX]; /* who brought it, the first one first */
+    uint8_t copy_count;
+    /* Once cached. */
+    uint64_t beat;
+    struct retransmit *sent;
+    uint32_t sent_count, sent_cap;
+};
+
+struct gossip {
+    struct gossip_config config;
+    const struct mem *mem;
+    const struct rng *rng;
+    const struct log *log;
+
+    struct topic *topics;
+    struct peer *peers;
+    uint32_t serial;
+    struct peer **picked; /* room for every peer, for choosing */
+
+    struct message *messages; /* pending and cached, by id */
+    struct list pending, cached;
+    struct message **slots; /* of pending ones, by token */
+    size_t pending_count, pending_bytes, cached_bytes;
+    uint64_t tokens;
+
+    struct seen seen;
+    struct backoff *backoffs; /* oldest first */
+    struct promise *promises; /* ring */
+    size_t promise_head, promise_count;
+
+    struct queue queue;
+    struct blob *held; /* of the SEND polled last */
+    struct arena arena;
+
+    uint64_t seqno;
+    uint64_t beat;
+    tstamp next_beat;
+    struct gossip_stats stats;
+};
+
+/* ---- gossip.c ---- */
+
+struct peer *peer_find(const struct gossip *g, const struct peer_id *id);
+struct peer *peer_by_serial(const struct gossip *g, uint32_t serial);
+/* -1: not in the allow-list. */
+int topic_index(const struct gossip *g, struct span name);
+static inline struct span topic_name(const struct gossip *g, unsigned t)
+{
+    return SPAN(g->topics[t].name, g->topics[t].len);
+}
+static inline uint32_t topic_bit(unsigned t)
+{
+    return UINT32_C(1) << t;
+}
+/* What gossip decisions look at: today the owner's opinion; the place of the
+ * other terms of the specification's score. */
+static inline double peer_score(const struct peer *p)
+{
+    return p->app_score;
+}
+void send_blob(struct gossip *g, struct peer *p, enum gossip_send_kind kind,
+               struct blob *b);
+void tell(struct gossip *g, const struct peer_id *peer,
+          enum gossip_outcome outcome);
+/* False: the budget is used up, nothing was taken. */
+bool bucket_take(struct bucket *b, uint64_t n, uint64_t per_s, uint64_t burst,
+                 tstamp now);
+/* An RPC packed behind its length; NULL: no memory. */
+struct blob *pack_rpc(struct gossip *g, const Wire__GossipRpc *rpc);
+
+/* ---- message.c ---- */
+
+/* A message taken apart: spans into the RPC. */
+struct fields {
+    bool has_data;
+    struct span from, data, seqno, topic, signature, key;
+};
+void message_id(const struct gossip *g, const struct peer_id *author,
+                struct span seqno, struct span data, struct msg_id *out);
+static inline struct span msg_id_span(const struct msg_id *id)
+{
+    return SPAN(id->bytes, id->len);
+}
+/* Make the RPC that carries |f|, if its signature verifies.  |*data_at| tells
+ * where in it the data is.  ERR_BAD_SIGNATURE, ERR_NOMEM. */
+MUST_USE enum err message_verify(struct gossip *g, const struct fields *f,
+                                 const struct peer_id *author,
+                                 struct blob **out, uint32_t *data_at);
+/* The same with our signature. */
+MUST_USE enum err message_sign(struct gossip *g, struct fields *f,
+                               struct blob **out, uint32_t *data_at);
+
+/* ---- cache.c ---- */
+
+struct message *message_find(const struct gossip *g, const struct msg_id *id);
+/* Takes |b| in any case.  NULL: no memory. */
+struct message *message_add(struct gossip *g, const struct msg_id *id,
+                            struct blob *b);
+void message_drop(struct gossip *g, struct message *m);
+bool pending_has_room(const struct gossip *g, size_t bytes);
+void pending_start(struct gossip *g, struct message *m, const struct peer *from,
+                   tstamp now);
+struct message *pending_find(const struct gossip *g, uint64_t token);
+void pending_stop(struct gossip *g, struct message *m);
+void pending_note_copy(struct message *m, const struct peer *from);
+bool pending_was_sent_by(const struct message *m, const struct peer *p);
+void pending_expire(struct gossip *g, tstamp now);
+void cache_start(struct gossip *g, struct message *m);
+void cache_shift(struct gossip *g);
+/* Count one more IWANT answer to |p|; false: enough. */
+bool cache_may_resend(struct gossip *g, struct message *m,
+                      const struct peer *p);
+
+/* ---- mesh.c ---- */
+
+bool is_mesh_peer(const struct peer *p); /* speaks gossipsub, not floodsub */
+void mesh_joined(struct gossip *g, unsigned topic, tstamp now);
+void mesh_left(struct gossip *g, unsigned topic, tstamp now);
+void mesh_peer_subscribed(struct gossip *g, struct peer *p, unsigned topic,
+                          tstamp now);
+void mesh_peer_unsubscribed(struct gossip *g, struct peer *p, unsigned topic);
+void mesh_peer_gone(struct gossip *g, uint32_t mesh, tstamp now);
+void mesh_on_graft(struct gossip *g, struct peer *p, unsigned topic,
+                   tstamp now);
+void mesh_on_prune(struct gossip *g, struct peer *p, unsigned topic,
+                   duration backoff, tstamp now);
+void mesh_heartbeat(struct gossip *g, tstamp now);
+void fanout_use(struct gossip *g, unsigned topic, tstamp now);
+void backoff_release(struct gossip *g);
+/* Peers that pass |may| in g->picked, in random order. */
+size_t pick_peers(struct gossip *g, unsigned topic, tstamp now,
+                  bool (*may)(const struct gossip *g, const struct peer *p,
+                              unsigned topic, tstamp now));
+
+/* ---- lazy.c ---- */
+
+void lazy_gossip(struct gossip *g, unsigned topic, tstamp now);
+void lazy_on_ihave(struct gossip *g, struct peer *p, unsigned topic,
+                   const Wire__GossipIHave *ihave, tstamp now);
+void lazy_on_iwant(struct gossip *g, struct peer *p,
+                   const Wire__GossipIWant *iwant);
+void promise_kept(struct gossip *g, struct span id);
+void promise_expire(struct gossip *g, tstamp now);
+
+#endif /* GOSSIP_STATE_H */
