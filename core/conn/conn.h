@@ -21,7 +21,7 @@
  *   while (conn_poll(c, &ev)) ...      the bytes must live until here
  *   while ((out = conn_out(c)).len)    as long as the socket takes them
  *       conn_sent(c, write(out));
- *   wake me at conn_deadline(c);
+ *   wake me at conn_deadline(c);       at once if more is to be polled
  *
  * Received bytes are decrypted where they are; CONN_EV_STREAM_DATA points into
  * them.  A peer sends on a stream as much as conn_stream_consumed() gives back.
@@ -110,6 +110,9 @@ bool conn_poll(struct conn *c, struct conn_event *ev);
 struct span conn_out(struct conn *c);
 void conn_sent(struct conn *c, size_t n);
 
+/* When conn_tick() and conn_poll() must next be called: 0 while there is
+ * something to poll, as sending may have caused it (WRITABLE, ENDED, CLOSED);
+ * TSTAMP_NEVER once closed. */
 tstamp conn_deadline(const struct conn *c);
 void conn_tick(struct conn *c, tstamp now);
 

@@ -303,12 +303,14 @@ enum err noise_tick(struct noise *n, tstamp now)
 enum err noise_new(struct noise **out, const struct noise_config *config,
                    tstamp now, const struct rng *rng, const struct mem *mem)
 {
-    struct noise *n = mem_new(mem, sizeof(*n));
+    struct noise *n = mem_try_zero(mem, sizeof(*n));
     struct x25519_keypair s, e;
     enum err err = OK;
 
     assert(config->muxers_count <= NOISE_MUXERS_MAX);
     assert(config->within > 0);
+    if (n == NULL)
+        return ERR_NOMEM;
     n->mem = mem;
     n->config = *config;
     n->state = config->is_dialer ? WANT_SECOND : WANT_FIRST;

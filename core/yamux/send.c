@@ -91,6 +91,8 @@ static void send_turn(struct yamux *y, struct yamux_stream *s, struct room *out)
 {
     bool has_data = sendable(s) > 0 || is_fin_due(s);
 
+    if (!has_turn(s)) /* what was due when it queued is due no more */
+        return;
     if (is_window_due(s) || !has_data)
         send_window(y, s, out);
     if (has_data)

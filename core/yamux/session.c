@@ -6,10 +6,12 @@
 struct yamux *yamux_new(const struct yamux_config *config, tstamp now,
                         const struct mem *mem)
 {
-    struct yamux *y = mem_new(mem, sizeof(*y));
+    struct yamux *y = mem_try_zero(mem, sizeof(*y));
 
     assert(config->ping_every > 0 && config->pong_within > 0);
     assert(config->window_max >= YAMUX_WINDOW_FIRST);
+    if (y == NULL)
+        return NULL;
     y->mem = mem;
     y->config = *config;
     y->next_id = config->is_dialer ? 1 : 2;
@@ -350,6 +352,11 @@ bool yamux_poll(struct yamux *y, struct yamux_event *ev)
     if (s->tells == YAMUX_EV_ENDED)
         stream_remove(y, s);
     return true;
+}
+
+bool yamux_has_news(const struct yamux *y)
+{
+    return !list_is_empty(&y->news);
 }
 
 static tstamp silence_deadline(const struct yamux *y)

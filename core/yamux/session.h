@@ -74,6 +74,7 @@ struct yamux_stats {
     duration rtt; /* 0: not measured yet */
 };
 
+/* NULL: out of memory. */
 struct yamux *yamux_new(const struct yamux_config *config, tstamp now,
                         const struct mem *mem);
 void yamux_free(struct yamux *y);
@@ -91,6 +92,7 @@ enum err yamux_recv(struct yamux *y, struct span *in, tstamp now,
                     struct yamux_event *ev);
 /* What happened other than by input: WRITABLE, ENDED. */
 bool yamux_poll(struct yamux *y, struct yamux_event *ev);
+bool yamux_has_news(const struct yamux *y); /* for yamux_poll() */
 
 /* Write whole frames to |out|, at most |cap| bytes, YAMUX_OUT_MIN or more. They
  * count as sent.  0: nothing to send. */
