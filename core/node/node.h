@@ -168,19 +168,11 @@ enum node_action_type {
     NODE_SAVE_PEER,        /* saved_peer */
     NODE_FORGET_PEER,      /* saved_peer.reputation.peer */
     NODE_ANSWER,           /* request: done */
-    NODE_NOTIFY,           /* notify: for those who watch */
 };
 
 enum resolve_kind { RESOLVE_IP, RESOLVE_IP4, RESOLVE_IP6, RESOLVE_TXT };
 
 enum accept_source { ACCEPT_GOSSIP, ACCEPT_SEARCH, ACCEPT_LOOKUP };
-
-enum notify_type {
-    NOTIFY_PEER_CONNECTED,
-    NOTIFY_PEER_DISCONNECTED,
-    NOTIFY_PACKAGE_ANNOUNCED,
-    NOTIFY_LOOKUP_FINISHED,
-};
 
 /* All pointers are valid until the next call on the node. */
 struct node_action {
@@ -213,11 +205,6 @@ struct node_action {
     const struct saved_provider *provider;
     const struct saved_peer *peer;
     struct request *request;
-    struct {
-        enum notify_type type;
-        struct peer_id peer;
-        const char *text; /* ns/name@version of a package */
-    } notify;
 };
 
 bool node_poll(struct node *n, struct node_action *action);

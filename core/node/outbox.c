@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/internal.h"
+
+/* What was published and is safe on disk, on its way into the network: three
+ * DHT records and an announcement each, and the search terms.  The store keeps
+ * the list; here are only those under way, paced.  An entry leaves the list
+ * when its records were put; without a single peer all waits until some come.
+ */
+
+static struct outbox_work *work_find(const struct node *n, int64_t id)
+{
+    for (struct list *e = n->outbox.items.next; e != &n->outbox.items;
+         e = e->next)
+        if (LIST_ENTRY(e, struct outbox_work, of_node)->id == id)
+            return LIST_ENTRY(e, struct outbox_work, of_node);
+    return NULL;
+}
+
+/* ---- Who waits for it. ---- */
+
+static bool is_enough(const struct outbox_work *w, enum announce_wait wait)
+{
+    if (wait == ANNOUNCE_ONE)
+        return w->acked >= 1;
+    return w->acked >= 1 && w->acked > w->requested / 2;
+}
+
+static void tell_waiting(struct node *n, const struct outbox_work *w,
+                         bool is_over)
+{
+    LIST_FOR_EACH(entry, &n->announces)
+    {
+        struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
+        struct request *r = p->request;
+
+        if (r->in.announce.outbox_id != w->id)
+            continue;
+        r->requested = w->requested;
+        r->acked = w->acked;
+        if (is_over || is_enough(w, r->in.announce.wait))
+            request_answer(n, p, OK, NULL);
+    }
+}
+
+/* ---- Loading. ---- */
+
+static void load(struct node *n)
+{
+    struct action *a;
+
+    if (n->outbox.is_loading || !n->outbox.may_have_more || n->is_draining ||
+        n->outbox.count + OUTBOX_LOAD_MAX > OUTBOX_ITEMS_MAX ||
+        n->now < n->outbox.retry_at)
+        return;
+    n->outbox.is_loading = true;
+    a = action_push(n, NODE_OUTBOX_LOAD);
+    a->act.outbox.after = n->outbox.after;
+    a->act.outbox.limit = OUTBOX_LOAD_MAX;
+}
+
+void outbox_start(struct node *n)
+{
+    load(n);
+}
+
+void node_outbox_grew(struct node *n, tstamp now)
+{
+    if (now > n->now)
+        n->now = now;
+    n->outbox.may_have_more = true;
+    load(n);
+}
+
+void outbox_timer(struct node *n)
+{
+    n->outbox.may_have_more = true;
+    load(n);
+}
+
+void outbox_peers_came(struct node *n)
+{
+    if (n->outbox.retry_at == 0)
+        return;
+    n->outbox.retry_at = 0;
+    node_timer_set(n, &n->outbox_timer, n->now);
+}
+
+/* ---- One publish. ---- */
+
+static void work_done(struct node *n, struct outbox_work *w)
+{
+    tell_waiting(n, w, true);
+    if (w->acked > 0 || w->is_refused) {
+        action_push(n, NODE_OUTBOX_DONE)->act.outbox.id = w->id;
+    } else {
+        /* Nobody took it: nobody is there, or nobody may.  Again later, from
+         * this one on. */
+        if (w->id <= n->outbox.after)
+            n->outbox.after = w->id - 1;
+        n->outbox.retry_at = n->now + OUTBOX_RETRY;
+        node_timer_set(n, &n->outbox_timer, n->outbox.retry_at);
+    }
+    list_remove(&w->of_node);
+    n->outbox.count--;
+    mem_free(n->mem, w);
+    load(n);
+}
+
+void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
+                     const struct kad_event *ev)
+{
+    if (is_main) {
+        w->requested = ev->requested;
+        w->acked = ev->acked;
+        tell_waiting(n, w, false);
+    }
+    if (ev->type == KAD_EV_DONE && --w->ops == 0)
+        work_done(n, w);
+}
+
+static void put(struct node *n, struct outbox_work *w, const struct record *r,
+                enum key_kind kind, struct span value)
+{
+    tstamp deadline = n->now + OUTBOX_PUT_WITHIN;
+    char text[PACKAGE_KEY_MAX];
+    struct package_key key;
+    uint64_t id;
+    struct op *op;
+    enum err err;
+
+    package_key_of(r, kind, &key);
+    package_key_format(n->network, &key, text);
+    err =
+        kad_put(n->kad, span_str(text), value, deadline, n->now, n->wall, &id);
+    if (err == OK)
+        err = op_add(n, id, OP_OUTBOX, w, &op);
+    if (err != OK) {
+        log_warn(n->log, "node", "record not put key=%s reason=\"%s\"", text,
+                 err_text(err));
+        /* A newer record of ours is there already, or it can never be put:
+         * either way there is nothing to try again. */
+        if (err != ERR_BUSY && err != ERR_NOMEM && kind == KEY_HEAD)
+            w->is_refused = true;
+        return;
+    }
+    op->is_main = kind == KEY_HEAD;
+    w->ops++;
+}
+
+/* A ggen node keeps only what is put to it directly. */
+static void put_to_all(struct node *n, struct outbox_work *w,
+                       const struct record *r, struct span value)
+{
+    struct peer_id servers[KAD_TARGETS_MAX];
+    char text[PACKAGE_KEY_MAX];
+    struct package_key key;
+    struct peer *p, *tmp;
+    size_t count = 0;
+    uint64_t id;
+
+    MAP_FOR_EACH(n->peers, p, tmp)
+    if (p->is_kad_server && !list_is_empty(&p->links) &&
+        count < KAD_TARGETS_MAX)
+        servers[count++] = p->id;
+    if (count == 0)
+        return;
+    package_key_of(r, KEY_HEAD, &key);
+    package_key_format(n->network, &key, text);
+    if (kad_put_to(n->kad, span_str(text), value, servers, count,
+                   n->now + OUTBOX_PUT_WITHIN, n->now, n->wall, &id) == OK &&
+        op_add(n, id, OP_OUTBOX, w, NULL) == OK)
+        w->ops++;
+}
+
+static void announce(struct node *n, const struct outbox_item *item)
+{
+    size_t sent;
+    enum err err = gossip_publish(n->gossip, span_str(n->network->topic),
+                                  item->head, n->now, n->wall, &sent);
+
+    if (err != OK)
+        log_warn(n->log, "node", "not announced package=%s/%s reason=\"%s\"",
+                 item->namespace, item->name, err_text(err));
+}
+
+static void add_terms(struct node *n, const struct record *r)
+{
+    struct terms terms;
+
+    terms_of_record(r, &terms);
+    for (size_t i = 0; i < terms.count; i++)
+        terms_add(n, terms.list[i]);
+}
+
+static void work_start(struct node *n, const struct outbox_item *item)
+{
+    bool is_bare = n->network->key_prefix[0] == '\0';
+    struct outbox_work *w = mem_new(n->mem, sizeof(*w));
+    struct record head, version;
+
+    w->id = item->id;
+    list_push_back(&n->outbox.items, &w->of_node);
+    n->outbox.count++;
+    w->ops = 1; /* ours, until all are begun */
+    if (validator_open(n->validator, item->head, &head, n->mem) != OK) {
+        log_error(n->log, "node", "an outbox entry is no record id=%lld",
+                  (long long)item->id);
+        w->is_refused = true;
+    } else {
+        put(n, w, &head, KEY_HEAD, item->head);
+        if (is_bare)
+            put_to_all(n, w, &head, item->head);
+        else
+            put(n, w, &head, KEY_HEAD_OF, item->head);
+        add_terms(n, &head);
+        record_release(&head);
+        announce(n, item);
+    }
+    if (!is_bare && validator_open(n->validator, item->version_record, &version,
+                                   n->mem) == OK) {
+        put(n, w, &version, KEY_VERSION_OF, item->version_record);
+        record_release(&version);
+    }
+    if (--w->ops == 0)
+        work_done(n, w);
+}
+
+/* ---- Pacing. ---- */
+
+static bool may_start(struct node *n, size_t count)
+{
+    uint64_t earned =
+        (n->now - n->outbox.tokens_at) * OUTBOX_RATE / (SECONDS / 1000);
+
+    n->outbox.tokens_at = n->now;
+    n->outbox.tokens += earned;
+    if (n->outbox.tokens > 1000 * OUTBOX_RATE)
+        n->outbox.tokens = 1000 * OUTBOX_RATE;
+    if (n->outbox.tokens < 1000 * count)
+        return false;
+    n->outbox.tokens -= 1000 * count;
+    return true;
+}
+
+void node_outbox_loaded(struct node *n, const struct outbox_item *items,
+                        size_t count, tstamp now, wall_ms wall)
+{
+    if (now > n->now)
+        n->now = now;
+    n->wall = wall;
+    n->outbox.is_loading = false;
+    n->outbox.may_have_more = count == OUTBOX_LOAD_MAX;
+    if (!may_start(n, count)) {
+        node_timer_set(n, &n->outbox_timer, n->now + 10 * MILLISECONDS);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].id > n->outbox.after)
+            n->outbox.after = items[i].id;
+        if (work_find(n, items[i].id) == NULL)
+            work_start(n, &items[i]);
+    }
+    load(n);
+    node_settle(n);
+}
+
+void announce_start(struct node *n, struct pending *p)
+{
+    const struct request_announce *in = &p->request->in.announce;
+
+    list_push_back(&n->announces, &p->of_owner);
+    if (work_find(n, in->outbox_id) != NULL) {
+        tell_waiting(n, work_find(n, in->outbox_id), false);
+        return;
+    }
+    n->outbox.may_have_more = true;
+    load(n);
+}
+
+/* ---- Terms. ---- */
+
+void terms_add(struct node *n, const char *text)
+{
+    struct term *t;
+
+    MAP_FIND(n->terms, text, strlen(text), t);
+    if (t != NULL)
+        return;
+    if (MAP_COUNT(n->terms) >= LIMIT_TERMS_MAX) {
+        n->count.terms_refused++;
+        return;
+    }
+    t = mem_try_zero(n->mem, sizeof(*t));
+    if (t == NULL)
+        return;
+    (void)snprintf(t->text, sizeof(t->text), "%s", text);
+    MAP_ADD(n->terms, t->text, strlen(t->text), t);
+    list_push_back(&n->term_queue, &t->of_queue);
+}
+
+void terms_provided(struct node *n)
+{
+    n->terms_providing--;
+}
+
+/* A few at a time, and none before somebody is there to keep them. */
+void terms_pump(struct node *n)
+{
+    struct kad_stats stats;
+
+    if (list_is_empty(&n->term_queue) ||
+        n->terms_providing >= TERMS_PROVIDING_MAX || n->is_draining)
+        return;
+    kad_stats(n->kad, &stats);
+    if (stats.table_peers == 0)
+        return;
+    while (n->terms_providing < TERMS_PROVIDING_MAX &&
+           !list_is_empty(&n->term_queue)) {
+        struct list *entry = list_pop_front(&n->term_queue);
+        struct term *t = LIST_ENTRY(entry, struct term, of_queue);
+        uint8_t key[TERM_KEY_LEN];
+        uint64_t id;
+
+        term_key(t->text, key);
+        if (kad_provide(n->kad, SPAN_OF(key), n->now + TERM_WITHIN, n->now,
+                        n->wall, &id) != OK) {
+            list_push_front(&n->term_queue, entry);
+            return;
+        }
+        n->terms_provided++;
+        n->terms_providing++;
+        if (op_add(n, id, OP_TERM, NULL, NULL) != OK)
+            n->terms_providing--;
+    }
+}
