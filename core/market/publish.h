@@ -18,17 +18,19 @@
 
 struct publish_facts {
     struct owner_facts owner;
-    /* All versions this node holds by the owner's key (or by nobody's, on a
-     * network with unsigned records), yanked ones too; any order. */
+    /* All versions this node holds by the publisher at hand, yanked ones too;
+     * any order. */
     const struct record_version *versions;
     size_t version_count;
     /* The stored record of the version at hand; NULL: there is none. */
     const struct record *same;
     const struct record *head; /* the present head; NULL: none */
-    /* The record of publish_next_head(), where that is another version than
-     * the one at hand; else NULL. */
+    /* The record of publish_next_head(), where that is neither the version at
+     * hand nor the present head; else NULL. */
     const struct record *next_head;
-    uint64_t sequence_seen; /* highest stored or met in a look-up */
+    /* The highest among the publisher's records of the package, stored or met
+     * in a look-up.  Others' do not count: theirs may be anything. */
+    uint64_t sequence_seen;
     /* The name of a package that differs from this one only in - and _;
      * "" if there is none.  Matters only for a new package. */
     const char *equivalent;
@@ -44,11 +46,15 @@ struct publish_result {
     enum publish_outcome outcome;
     bool pins;             /* the name is now the publisher's: pin it */
     bool has_head;         /* |head| replaces the present head */
-    uint64_t sequence;     /* highest used now: store it */
+    uint64_t sequence;     /* the highest now known or used: store it */
     struct record version; /* empty for PUBLISH_SAME */
     struct record head;
 };
 void publish_result_release(struct publish_result *r);
+
+/* Whose records the facts are about: who signed |input|, else who will. */
+void publish_publisher(const struct record *input,
+                       const struct ed25519_keypair *key, struct peer_id *out);
 
 /* Which version is the head once |version| is there (and yanked or not)?  Its
  * index in facts->versions; version_count: it is |version| itself, also when

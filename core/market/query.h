@@ -19,24 +19,24 @@ enum {
     QUERY_BYTES_MAX = REQUEST_QUERY_MAX,
     QUERY_TERMS_MAX = 16,
     QUERY_TERM_MAX = 96,     /* bytes of one, folded */
-    QUERY_NORMAL_MAX = 2048, /* normal form with filters, with NUL */
+    QUERY_NORMAL_MAX = 3072, /* normal form with filters, with NUL */
 };
 
-/* The columns of the catalogue's FTS5 table, by these names, and fields of
- * the language: name:x ns:x namespace:x title:x description:x tag:x
- * category:x author:x license:x.  Anything else before ':' is text. */
-#define QUERY_FIELDS(X)                                       \
-    X(NAME, name)                                             \
-    X(NAMESPACE, namespace) X(TITLE, title) X(TAGS, tags)     \
-        X(CATEGORIES, categories) X(DESCRIPTION, description) \
-            X(AUTHORS, authors) X(LICENSE, license)
-
+/* The columns of the catalogue's FTS5 table: name, namespace, title, tags,
+ * categories, description, authors, license.  In the language they are name:x
+ * ns:x namespace:x title:x tag:x category:x description:x author:x license:x;
+ * anything else before ':' is text. */
 enum query_field {
     QUERY_ANY,
-#define X(upper, column) QUERY_##upper,
-    QUERY_FIELDS(X)
-#undef X
-        QUERY_FIELD_COUNT
+    QUERY_NAME,
+    QUERY_NAMESPACE,
+    QUERY_TITLE,
+    QUERY_TAGS,
+    QUERY_CATEGORIES,
+    QUERY_DESCRIPTION,
+    QUERY_AUTHORS,
+    QUERY_LICENSE,
+    QUERY_FIELD_COUNT
 };
 /* The FTS5 column, NULL for QUERY_ANY. */
 const char *query_field_column(enum query_field field);
@@ -53,11 +53,13 @@ enum query_sort { SORT_RELEVANCE, SORT_RECENT, SORT_NAME, SORT_DOWNLOADS };
 struct query {
     struct query_term terms[QUERY_TERMS_MAX];
     size_t term_count;
-    struct search_filter filter; /* values folded; each must equal one of the
-                                    record's own */
+    /* Each must equal one of the record's own but for case and diacritics;
+     * kept lower-cased. */
+    struct search_filter filter;
     bool has_trust;
     enum record_trust trust; /* exactly this */
     enum query_sort sort;
+    bool is_void; /* there was text, but no word in it: matches nothing */
     /* The whole query as one name or title might be spelt: folded words, one
      * space between; "" when it has anything but plain words. */
     char plain[QUERY_BYTES_MAX + 1];
@@ -80,7 +82,9 @@ bool query_is_empty(const struct query *q); /* no terms: list all */
 const char *query_normalise(const struct query *q, char out[QUERY_NORMAL_MAX]);
 /* The terms alone in the language itself, for a peer; REQUEST_QUERY_MAX. */
 const char *query_text(const struct query *q, char out[REQUEST_QUERY_MAX + 1]);
-/* The MATCH expression; nothing is appended for an empty query. */
+/* The MATCH expression, filters included as far as FTS5 can (hold what it
+ * finds against query_filter_accepts()); nothing is appended when there is
+ * neither a term nor a filter.  ERR_LIMIT, ERR_NOMEM. */
 MUST_USE
 enum err query_to_fts(const struct query *q, struct buf *out);
 /* The same, limited to some columns ("name title"); terms with fields of their
@@ -89,11 +93,8 @@ MUST_USE
 enum err query_to_fts_in(const struct query *q, const char *columns,
                          struct buf *out);
 
-/* Terms and filters against a record (trust is the reader's judgement and not
- * looked at).  Every record FTS5 finds matches. */
-bool query_matches(const struct query *q, const struct record *r);
-/* The filters alone, against the ready fields of a stored row: lists hold
- * their items with a newline between.  NULL is "". */
+/* The filters against the ready fields of a stored row: lists hold their items
+ * with a newline between.  NULL is "". */
 struct query_row {
     const char *ns;
     const char *license;
@@ -103,8 +104,24 @@ struct query_row {
 };
 bool query_filter_accepts(const struct query *q, const struct query_row *row);
 
+/* A record made ready to be held against many queries. */
+struct query_doc {
+    struct buf text;
+    size_t column[QUERY_FIELD_COUNT]; /* where it starts in |text| */
+    struct query_row row;
+};
+/* |r| must outlive it.  ERR_NOMEM. */
+MUST_USE
+enum err query_doc_init(struct query_doc *doc, const struct record *r);
+void query_doc_release(struct query_doc *doc);
+/* Terms and filters; trust is the reader's judgement and not looked at.  True
+ * for every record that FTS5 finds by query_to_fts() and the filters let
+ * through. */
+bool query_matches(const struct query *q, const struct query_doc *doc);
+
 /* Fold |text| into words: letters and digits, lower case, without diacritics,
- * one space between.  Returns the length, cut at a word's end to |max|-1. */
+ * one space between.  Returns the length; what does not fit into |max| bytes
+ * with NUL is cut at a word's end. */
 size_t query_fold(struct span text, char *out, size_t max);
 
 #endif /* MARKET_QUERY_H */

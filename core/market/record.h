@@ -34,7 +34,7 @@ enum {
     RECORD_TAG_MAX = 64,
     RECORD_DEPENDENCIES_MAX = 64,
     RECORD_VERSIONS_MAX = 128, /* in souk.versions */
-    RECORD_REASON_MAX = 500,   /* souk.yanked.reason */
+    RECORD_REASON_MAX = 500,   /* of a yank, as this node writes it */
     RECORD_HASH_LEN = 32,
 
     PROBLEMS_MAX = 16,
@@ -163,6 +163,10 @@ struct select_key record_select_key(const struct record *r);
 /* The |nth| entry of souk.versions, newest first.  false: no such. */
 bool record_version_at(const struct record *r, size_t nth,
                        struct record_version *out);
+/* Does the head list |v|, and how?  An old copy of a version cannot undo a
+ * yank that its head tells of. */
+bool record_lists(const struct record *head, const struct semver *v,
+                  bool *is_yanked);
 /* souk.versions_total; 0 if the record is no head. */
 uint64_t record_versions_total(const struct record *r);
 /* souk.yanked.reason / .use_instead, "" if there is none; valid as long as

@@ -9,13 +9,13 @@
  *
  * Checking a signature is the dearest thing souk does for a record, and one
  * record comes under three keys, from several holders and by gossip.  So the
- * verdict on some bytes is kept under their SHA-256, bounded, oldest first
- * out; bad ones too. */
+ * verdict on some bytes is kept under their SHA-256, bounded, the one not
+ * used longest first out; bad ones too. */
 struct validator;
 
 struct validator_config {
     const struct network *network;
-    size_t entries_max; /* 0 = 4,096 */
+    size_t entries_max; /* 0 = 1,024 */
     /* How much a publisher is believed for a package, higher is better: its
      * order decides between publishers.  NULL: all alike. */
     int (*believe)(void *ctx, const struct package_id *id,

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "market/record.h"
+
+#include "crypto/hash.h"
+#include "market/check.h"
+#include "market/jcs.h"
+#include "market/rfc3339.h"
+#include "multi/base.h"
+
+enum { JSON_FLAGS = JSON_REJECT_DUPLICATES };
+
+void record_release(struct record *r)
+{
+    json_decref(r->json);
+    buf_release(&r->bytes);
+    *r = (struct record){0};
+}
+
+static struct span string_span(const json_t *value)
+{
+    return SPAN(json_string_value(value), json_string_length(value));
+}
+
+static enum err load(struct span text, json_t **out, struct problems *problems)
+{
+    json_error_t e;
+
+    *out = json_loadb((const char *)text.data, text.len, JSON_FLAGS, &e);
+    if (*out == NULL && json_error_code(&e) == json_error_out_of_memory)
+        return ERR_NOMEM;
+    if (*out == NULL) {
+        problems_add(problems, "", "line %d, column %d: %s", e.line, e.column,
+                     e.text);
+        /* A number may be JSON and still be none we can hold. */
+        return json_error_code(&e) == json_error_numeric_overflow
+                   ? ERR_SCHEMA
+                   : ERR_NOT_JSON;
+    }
+    if (!json_is_object(*out)) {
+        problems_add(problems, "", "must be an object");
+        return ERR_NOT_JSON;
+    }
+    return OK;
+}
+
+static wall_ms time_member(const json_t *json, const char *name)
+{
+    const json_t *value = json_object_get(json, name);
+    struct moment moment = {0};
+
+    if (json_is_string(value))
+        (void)rfc3339_parse(string_span(value), &moment);
+    return moment.ms;
+}
+
+/* The members that are read often, from a checked record. */
+static void lift(struct record *r)
+{
+    const json_t *publisher = souk_member(r->json, "publisher");
+
+    (void)package_from_json(json_object_get(r->json, "id"), &r->id);
+    (void)version_from_json(json_object_get(r->json, "version"), &r->version);
+    r->created_at = time_member(r->json, "created_at");
+    r->updated_at = time_member(r->json, "updated_at");
+    if (!r->is_signed)
+        return;
+    if (peer_id_parse(&r->publisher, string_span(publisher)) != OK)
+        assert(!"a checked publisher");
+    r->sequence =
+        (uint64_t)json_integer_value(souk_member(r->json, "sequence"));
+    r->is_yanked = souk_member(r->json, "yanked") != NULL;
+    r->has_versions = souk_member(r->json, "versions") != NULL;
+}
+
+static enum err hash_content(struct record *r)
+{
+    static const char *const changing[] = {"created_at", "updated_at", "stats",
+                                           "souk", NULL};
+    const json_t *artifact = souk_member(r->json, "artifact");
+    struct buf text;
+    enum err err;
+
+    /* A real number may be longer here than it came. */
+    buf_init(&text, 4 * RECORD_BYTES_MAX, r->bytes.mem);
+    err = jcs_write_loose(r->json, changing, &text);
+    if (err == OK && artifact != NULL)
+        err = jcs_write_loose(artifact, NULL, &text);
+    if (err == OK)
+        sha256(buf_span(&text), r->content_hash);
+    buf_release(&text);
+    return err == ERR_NOMEM ? ERR_NOMEM : err ? ERR_RECORD_SIZE : OK;
+}
+
+/* Give the record its bytes: |verbatim|, or canonical if that is empty. */
+static enum err settle(struct record *r, struct span verbatim)
+{
+    enum err err;
+
+    buf_clear(&r->bytes);
+    if (verbatim.len > 0)
+        err = buf_put(&r->bytes, verbatim);
+    else
+        err = jcs_write(r->json, &r->bytes);
+    if (err != OK)
+        return err == ERR_NOMEM ? ERR_NOMEM : ERR_RECORD_SIZE;
+    sha256(buf_span(&r->bytes), r->hash);
+    TRY(hash_content(r));
+    r->is_complete = true;
+    return OK;
+}
+
+static bool is_there(const json_t *json, const char *name)
+{
+    const json_t *value = json_object_get(json, name);
+
+    return value != NULL && !json_is_null(value);
+}
+
+static enum err parse(struct record *r, struct span text, unsigned flags,
+                      struct problems *problems)
+{
+    bool is_input = (flags & RECORD_INPUT) != 0;
+
+    TRY(check_shape(text, problems));
+    TRY(load(text, &r->json, problems));
+    r->is_signed = souk_member(r->json, "signature") != NULL;
+    r->sent_created_at = is_there(r->json, "created_at");
+    r->sent_updated_at = is_there(r->json, "updated_at");
+    if (r->is_signed) {
+        TRY(check_record(r->json, CHECK_SIGNED, problems));
+    } else if (is_input) {
+        TRY(normalise_record(r->json));
+        TRY(check_record(r->json, CHECK_INPUT, problems));
+    } else if ((flags & RECORD_UNSIGNED_OK) != 0) {
+        TRY(check_record(r->json, CHECK_UNSIGNED, problems));
+    } else {
+        problems_add(problems, "/souk/signature", "is missing");
+        return ERR_UNSIGNED;
+    }
+    lift(r);
+    if (is_input && !r->is_signed)
+        return OK; /* record_complete() settles it */
+    return settle(r, r->is_signed ? SPAN_NONE : text);
+}
+
+enum err record_parse(struct record *r, struct span text, unsigned flags,
+                      const struct mem *mem, struct problems *problems)
+{
+    enum err err;
+
+    if (problems != NULL)
+        problems->count = 0;
+    *r = (struct record){0};
+    buf_init(&r->bytes, RECORD_BYTES_MAX, mem);
+    err = parse(r, text, flags, problems);
+    if (err == ERR_RECORD_SIZE)
+        problems_add(problems, "", "is longer than %d bytes", RECORD_BYTES_MAX);
+    if (err != OK)
+        record_release(r);
+    return err;
+}
+
+enum err record_copy(const struct record *r, struct record *out)
+{
+    struct buf bytes;
+
+    *out = (struct record){0};
+    buf_init(&bytes, RECORD_BYTES_MAX, r->bytes.mem);
+    TRY(buf_put(&bytes, buf_span(&r->bytes)));
+    *out = *r;
+    out->bytes = bytes;
+    json_incref(out->json);
+    return OK;
+}
+
+/* ---- What the node fills in. ---- */
+
+/* Gives |value| to |object| if there is nothing yet.  false: no memory. */
+static bool fill(json_t *object, const char *name, json_t *value)
+{
+    if (is_there(object, name)) {
+        json_decref(value);
+        return true;
+    }
+    return json_object_set_new(object, name, value) == 0;
+}
+
+static bool fill_metadata(const struct record *r)
+{
+    json_t *metadata = json_object_get(r->json, "metadata");
+    json_t *authors;
+    bool ok;
+
+    ok = fill(metadata, "title", json_string(r->id.name)) &&
+         fill(metadata, "description", json_string("")) &&
+         fill(metadata, "categories", json_array()) &&
+         fill(metadata, "tags", json_array()) &&
+         fill(metadata, "license", json_string("UNLICENSED")) &&
+         fill(metadata, "authors", json_array()) &&
+         fill(metadata, "custom_fields", json_object());
+    authors = json_object_get(metadata, "authors");
+    for (size_t i = 0; ok && i < json_array_size(authors); i++)
+        ok = fill(json_array_get(authors, i), "metadata", json_object());
+    return ok;
+}
+
+static bool fill_dependencies(const struct record *r)
+{
+    json_t *list = json_object_get(r->json, "dependencies");
+
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!fill(json_array_get(list, i), "optional", json_false()))
+            return false;
+    return true;
+}
+
+static bool fill_stats(const struct record *r, const char *now)
+{
+    static const char *const counts[] = {"downloads", "stars", "watchers",
+                                         "forks", "contributors"};
+    json_t *stats = json_object_get(r->json, "stats");
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        if (!fill(stats, counts[i], json_integer(0)))
+            return false;
+    return fill(stats, "last_updated", json_string(now));
+}
+
+static json_t *content_id(const uint8_t *artifact_sha256)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t of_nothing[SHA256_LEN];
+    char hex[2 * SHA256_LEN + 1] = "";
+
+    if (artifact_sha256 == NULL) {
+        sha256(SPAN_NONE, of_nothing);
+        artifact_sha256 = of_nothing;
+    }
+    for (size_t i = 0; i < SHA256_LEN; i++) {
+        hex[2 * i] = digits[artifact_sha256[i] >> 4];
+        hex[2 * i + 1] = digits[artifact_sha256[i] & 15];
+    }
+    return json_pack("{s:s,s:s}", "hash", hex, "algorithm", "Sha256");
+}
+
+enum err record_complete(struct record *r, wall_ms wall,
+                         const uint8_t *artifact_sha256)
+{
+    char now[RFC3339_TEXT_MAX];
+    bool ok;
+
+    if (r->is_complete)
+        return OK;
+    (void)rfc3339_format(wall, now);
+    ok = fill(r->json, "metadata", json_object()) &&
+         fill(r->json, "content_id", content_id(artifact_sha256)) &&
+         fill(r->json, "dependencies", json_array()) &&
+         fill(r->json, "stats", json_object()) &&
+         fill(r->json, "created_at", json_string(now)) &&
+         fill(r->json, "updated_at", json_string(now)) && fill_metadata(r) &&
+         fill_dependencies(r) && fill_stats(r, now);
+    if (!ok)
+        return ERR_NOMEM;
+    lift(r);
+    return settle(r, SPAN_NONE);
+}
+
+/* ---- Signatures. ---- */
+
+/* spec: WIRE.md 3: over `souk-package-v1:` ‖ JCS without souk.signature */
+static enum err write_signed_part(const struct record *r, struct buf *out)
+{
+    static const char *const unsigned_part[] = {"souk/signature", NULL};
+
+    TRY(buf_put(out, SPAN_LIT("souk-package-v1:")));
+    return jcs_write_except(r->json, unsigned_part, out);
+}
+
+enum err record_verify(struct record *r)
+{
+    const json_t *signature = souk_member(r->json, "signature");
+    uint8_t sig[ED25519_SIG_LEN];
+    struct pubkey key;
+    struct buf message;
+    size_t n = 0;
+    enum err err;
+
+    if (!r->is_signed)
+        return ERR_UNSIGNED;
+    if (base_decode(BASE64URL, string_span(signature), sig, sizeof(sig), &n) !=
+            OK ||
+        peer_id_pubkey(&r->publisher, &key) != OK)
+        return ERR_BAD_SIGNATURE;
+    buf_init(&message, 2 * RECORD_BYTES_MAX, r->bytes.mem);
+    err = write_signed_part(r, &message);
+    if (err == OK && !ed25519_verify(pubkey_data(&key).data, buf_span(&message),
+                                     SPAN(sig, n)))
+        err = ERR_BAD_SIGNATURE;
+    buf_release(&message);
+    r->is_verified = err == OK;
+    return err;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct record_version *x = a, *y = b;
+
+    return semver_cmp(&y->version, &x->version);
+}
+
+/* The newest |count| of the sealed versions, which are sorted. */
+static json_t *versions_to_json(const struct record_version *versions,
+                                size_t count)
+{
+    json_t *list = json_array();
+    char text[SEMVER_TEXT_MAX];
+    bool ok = list != NULL;
+
+    for (size_t i = 0; ok && i < count; i++) {
+        json_t *item = json_object();
+
+        (void)semver_format(&versions[i].version, text);
+        ok = item != NULL &&
+             json_object_set_new(item, "version", json_string(text)) == 0 &&
+             (!versions[i].is_yanked ||
+              json_object_set_new(item, "yanked", json_true()) == 0) &&
+             json_array_append(list, item) == 0;
+        json_decref(item);
+    }
+    if (ok)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *text_to_json(struct span s)
+{
+    return json_stringn((const char *)s.data, s.len);
+}
+
+static json_t *yanked_to_json(const struct record_seal *seal)
+{
+    json_t *yanked = json_object();
+    bool ok = yanked != NULL;
+
+    if (ok && seal->reason.len > 0)
+        ok = json_object_set_new(yanked, "reason",
+                                 text_to_json(seal->reason)) == 0;
+    if (ok && seal->use_instead.len > 0)
+        ok = json_object_set_new(yanked, "use_instead",
+                                 text_to_json(seal->use_instead)) == 0;
+    if (ok)
+        return yanked;
+    json_decref(yanked);
+    return NULL;
+}
+
+/* `souk` with all but the signature, |listed| versions in it. */
+static json_t *seal_to_json(const struct record *r,
+                            const struct record_seal *seal,
+                            const struct peer_id *publisher, size_t listed)
+{
+    const json_t *artifact = souk_member(r->json, "artifact");
+    char text[PEER_ID_TEXT_MAX];
+    json_t *souk = json_object();
+    bool ok = souk != NULL;
+
+    ok = ok &&
+         json_object_set_new(souk, "publisher",
+                             json_string(peer_id_format(publisher, text))) == 0;
+    ok = ok &&
+         json_object_set_new(souk, "sequence",
+                             json_integer((json_int_t)seal->sequence)) == 0;
+    if (artifact != NULL)
+        ok = ok && json_object_set_new(souk, "artifact",
+                                       json_deep_copy(artifact)) == 0;
+    if (seal->versions != NULL) {
+        ok = ok &&
+             json_object_set_new(souk, "versions",
+                                 versions_to_json(seal->versions, listed)) == 0;
+        ok = ok && json_object_set_new(
+                       souk, "versions_total",
+                       json_integer((json_int_t)seal->version_count)) == 0;
+    }
+    if (seal->is_yanked)
+        ok = ok &&
+             json_object_set_new(souk, "yanked", yanked_to_json(seal)) == 0;
+    if (ok)
+        return souk;
+    json_decref(souk);
+    return NULL;
+}
+
+static enum err put_signature(struct record *r,
+                              const struct ed25519_keypair *key)
+{
+    char text[2 * ED25519_SIG_LEN];
+    uint8_t sig[ED25519_SIG_LEN];
+    struct buf message;
+    enum err err;
+
+    buf_init(&message, 2 * RECORD_BYTES_MAX, r->bytes.mem);
+    err = write_signed_part(r, &message);
+    if (err == OK)
+        ed25519_sign(key, buf_span(&message), sig);
+    buf_release(&message);
+    if (err != OK)
+        return err == ERR_NOMEM ? ERR_NOMEM : ERR_RECORD_SIZE;
+    (void)base_encode(BASE64URL, SPAN_OF(sig), text, sizeof(text));
+    return json_object_set_new(json_object_get(r->json, "souk"), "signature",
+                               json_string(text)) == 0
+               ? OK
+               : ERR_NOMEM;
+}
+
+/* One try of record_sign(), with |listed| versions. */
+static enum err sign(const struct record *r, const struct record_seal *seal,
+                     const struct ed25519_keypair *key, size_t listed,
+                     struct record *out)
+{
+    json_t *json = (json_t *)(uintptr_t)r->json; /* only its count changes */
+    struct peer_id publisher;
+    enum err err;
+
+    *out = (struct record){.is_signed = true, .is_verified = true};
+    buf_init(&out->bytes, RECORD_BYTES_MAX, r->bytes.mem);
+    peer_id_from_ed25519(&publisher, key->pub);
+    out->json = json_copy(json);
+    if (out->json == NULL ||
+        json_object_set_new(out->json, "souk",
+                            seal_to_json(r, seal, &publisher, listed)) != 0)
+        err = ERR_NOMEM;
+    else
+        err = put_signature(out, key);
+    if (err == OK) {
+        lift(out);
+        err = settle(out, SPAN_NONE);
+    }
+    if (err != OK)
+        record_release(out);
+    return err;
+}
+
+enum err record_sign(const struct record *r, const struct record_seal *seal,
+                     const struct ed25519_keypair *key, struct record *out)
+{
+    const struct mem *mem = r->bytes.mem;
+    struct record_seal sorted = *seal;
+    struct record_version *versions = NULL;
+    size_t listed = seal->version_count;
+    enum err err;
+
+    assert(r->is_complete);
+    *out = (struct record){0};
+    if (seal->versions != NULL) {
+        size_t size = seal->version_count * sizeof(*versions);
+
+        assert(seal->version_count > 0);
+        versions = mem_try(mem, NULL, size);
+        if (versions == NULL)
+            return ERR_NOMEM;
+        memcpy(versions, seal->versions, size);
+        qsort(versions, seal->version_count, sizeof(*versions), newest_first);
+        sorted.versions = versions;
+    }
+    if (listed > RECORD_VERSIONS_MAX)
+        listed = RECORD_VERSIONS_MAX;
+    do {
+        err = sign(r, &sorted, key, listed, out);
+        listed /= 2;
+    } while (err == ERR_RECORD_SIZE && listed > 0);
+    mem_free(mem, versions);
+    return err;
+}
