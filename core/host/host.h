@@ -27,7 +27,8 @@ struct store;
 
 struct host_config {
     struct node_config node;
-    struct store *store;            /* borrowed, outlives the host */
+    struct store *store;            /* borrowed, outlives the host; its one
+                                       writer is the host's worker */
     const struct multiaddr *listen; /* copied by host_new() */
     size_t listen_count;
     /* One of |listen| that the machine has no address family for is a warning,
@@ -46,8 +47,6 @@ struct host_config {
      * accepting, finish what is in flight, then host_drained().  NULL: there
      * is no gateway. */
     void (*drain)(void *ctx);
-    /* Something for those who watch, valid during the call.  May be NULL. */
-    void (*notify)(void *ctx, const struct node_action *action);
     void *ctx;
 };
 
@@ -59,8 +58,9 @@ enum err host_new(const struct host_config *config, struct host **out,
                   char why[256]);
 void host_free(struct host *h);
 
-/* The gateway's handle on it, valid until host_free(). */
+/* What the gateway works with, valid until host_free(). */
 struct core *host_core(struct host *h);
+struct worker *host_worker(struct host *h);
 const struct peer_id *host_peer_id(const struct host *h);
 /* The bound addresses, ports filled in. */
 const struct status_addrs *host_listening(const struct host *h);

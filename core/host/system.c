@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/system.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#ifdef SOUK_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+static void fill_random(void *ctx, void *out, size_t n)
+{
+    unsigned char *at = out;
+
+    (void)ctx;
+    while (n > 0) {
+        ssize_t got = getrandom(at, n, 0);
+
+        if (got < 0 && errno != EINTR)
+            abort(); /* no keys without randomness */
+        if (got > 0) {
+            at += got;
+            n -= (size_t)got;
+        }
+    }
+}
+
+const struct rng rng_system = {.fill = fill_random};
+
+static struct timespec read_clock(clockid_t id)
+{
+    struct timespec t;
+    int failed = clock_gettime(id, &t);
+
+    assert(!failed);
+    (void)failed;
+    return t;
+}
+
+tstamp clock_now(void)
+{
+    struct timespec t = read_clock(CLOCK_MONOTONIC);
+
+    return (tstamp)t.tv_sec * SECONDS + (tstamp)t.tv_nsec;
+}
+
+wall_ms clock_wall(void)
+{
+    struct timespec t = read_clock(CLOCK_REALTIME);
+
+    return (wall_ms)t.tv_sec * 1000 + (wall_ms)t.tv_nsec / 1000000;
+}
+
+enum err err_from_errno(int code)
+{
+    switch (code) {
+    case 0:
+        return OK;
+    case ETIMEDOUT:
+        return ERR_TIMEOUT;
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED:
+        return ERR_CLOSED;
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+    case EACCES:
+    case EPERM:
+        return ERR_DIAL_FAILED;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+        return ERR_LIMIT;
+    case ENOMEM:
+        return ERR_NOMEM;
+    default:
+        return ERR_IO;
+    }
+}
+
+enum err descriptors_want(size_t wanted, char why[256])
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return OK; /* nothing known, nothing refused */
+    if (limit.rlim_cur >= wanted)
+        return OK;
+    if (limit.rlim_max >= wanted) {
+        limit.rlim_cur = wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+            return OK;
+    }
+    (void)snprintf(why, 256,
+                   "%zu file descriptors may be needed and the process may "
+                   "open %llu: raise its limit (ulimit -n, LimitNOFILE=) or "
+                   "lower conns_max and http_conns_max",
+                   wanted, (unsigned long long)limit.rlim_max);
+    return ERR_LIMIT;
+}
+
+void service_notify(const char *state)
+{
+#ifdef SOUK_HAVE_SYSTEMD
+    (void)sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
