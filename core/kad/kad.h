@@ -44,7 +44,8 @@ enum {
     KAD_PUBLISHERS_MAX = 4, /* records a key, one a publisher */
     KAD_VALUES_MAX = 16,    /* distinct values one get reports */
     KAD_PROVIDERS_PER_KEY = 20,
-    KAD_ADDRS_MAX = 8, /* addresses kept of a peer */
+    KAD_PROVIDERS_MAX = 256, /* one kad_find_providers may want */
+    KAD_ADDRS_MAX = 8,       /* addresses kept of a peer */
     KAD_ADDRS_BYTES_MAX = 1024,
     KAD_CLOSER_MAX = KAD_K,   /* peers believed from one answer */
     KAD_CANDIDATES_MAX = 128, /* peers one lookup remembers */
@@ -253,7 +254,8 @@ enum kad_event_type {
 enum kad_outcome {
     KAD_COMPLETE, /* the k closest live peers have answered */
     KAD_QUORUM,   /* a get or find_providers had enough before that */
-    KAD_DEADLINE, /* time was up: what was gathered is there */
+    KAD_DEADLINE, /* time, or KAD_ASKED_MAX, was up: what was gathered is there
+                   */
     KAD_NO_PEERS, /* nobody answered at all */
     KAD_CANCELLED,
 };
