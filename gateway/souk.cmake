@@ -1,0 +1,12 @@
+# The binary: everything together.
+set(commit_c ${CMAKE_CURRENT_BINARY_DIR}/commit.c)
+add_custom_target(souk_commit
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUT=${commit_c}
+    -P ${CMAKE_CURRENT_SOURCE_DIR}/commit.cmake
+  BYPRODUCTS ${commit_c}
+  VERBATIM)
+add_executable(souk main.c configure.c serve.c ${commit_c})
+add_dependencies(souk souk_commit)
+target_include_directories(souk PRIVATE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(souk PRIVATE SOUK_VERSION="${PROJECT_VERSION}")
+target_link_libraries(souk PRIVATE souk_gateway souk_host souk_flags)
