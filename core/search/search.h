@@ -35,8 +35,12 @@ struct search_request {
 /* ERR_LIMIT: |out| is full. */
 MUST_USE
 enum err search_request_encode(const struct search_request *r, struct buf *out);
-/* ERR_PROTO, ERR_FRAME_SIZE, ERR_NOMEM.  A limit of 0 is 20; what is over
- * the limits is cut to them. */
+/* A limit of 0 is 20; numbers above their limits are cut to them.  The texts
+ * are bounded and have no NUL, and are not trusted otherwise.
+ *
+ * ERR_PROTO       malformed, or a text above its limit
+ * ERR_FRAME_SIZE  above SEARCH_REQUEST_MAX
+ * ERR_NOMEM       no memory, or too large decoded */
 MUST_USE
 enum err search_request_decode(struct span msg, struct search_request *r,
                                const struct mem *mem);
@@ -63,8 +67,11 @@ struct search_response {
 MUST_USE
 enum err search_response_encode(const struct search_response *r,
                                 struct buf *out);
-/* The hits point into |msg|.  ERR_PROTO: malformed, too many hits, a location
- * that is none; ERR_FRAME_SIZE. */
+/* The hits point into |msg|; a score is never negative nor infinite.
+ *
+ * ERR_PROTO       malformed, too many hits, a location that is none
+ * ERR_FRAME_SIZE  above SEARCH_RESPONSE_MAX
+ * ERR_NOMEM       no memory, or too large decoded */
 MUST_USE
 enum err search_response_decode(struct span msg, struct search_response *r,
                                 const struct mem *mem);
