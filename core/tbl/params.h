@@ -15,7 +15,8 @@ PARAM(data, TEXT, "", 0, 0, 0, "DIR",
       "directory of all state; default $XDG_DATA_HOME/souk, else "
       "~/.local/share/souk")
 PARAM(config, TEXT, "", 0, 0, 0, "FILE",
-      "configuration file; default DIR/souk.yaml if it is there")
+      "configuration file, itself no key of it; default DIR/souk.yaml if it "
+      "is there")
 PARAM(identity_file, TEXT, "", 0, 0, 0, "FILE",
       "private key of the node; default DIR/identity.key")
 PARAM(log_level, CHOICE, "info", 0, 0, 0, "error|warn|info|debug",
