@@ -230,7 +230,7 @@ static void a_text_overruns_the_room_it_has(void **state)
 
 static void a_cid_is_printed_otherwise(void **state)
 {
-    /* What `ipfs add --raw-leaves` says of "hello world", and its v0. */
+    /* "hello world" as a raw block; a v0 of peer-ids.md. */
     static const char v1[] =
         "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
     static const char v0[] = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
