@@ -3,6 +3,9 @@
 
 #include <assert.h>
 
+/* Longer ones are not a matter of windows; and the product must fit. */
+#define RTT_MAX (10 * SECONDS)
+
 static void window_check(const struct yamux_window *w)
 {
     assert(w->target >= YAMUX_WINDOW_FIRST);
@@ -41,7 +44,16 @@ static uint32_t due(const struct yamux_window *w)
 
 bool yamux_window_is_due(const struct yamux_window *w)
 {
-    return due(w) >= w->target / 2;
+    return due(w) >= YAMUX_WINDOW_STEP;
+}
+
+/* Whether, as fast as what is due came, a target goes by in two round trips. */
+static bool is_short(const struct yamux_window *w, const struct yamux_tuning *t,
+                     tstamp now)
+{
+    duration rtt = t->rtt < RTT_MAX ? t->rtt : RTT_MAX;
+
+    return now - w->epoch < 2 * rtt * due(w) / w->target;
 }
 
 static void grow(struct yamux_window *w, struct yamux_tuning *t)
@@ -64,7 +76,7 @@ uint32_t yamux_window_grant(struct yamux_window *w, struct yamux_tuning *t,
     uint32_t n;
 
     assert(now >= w->epoch);
-    if (now - w->epoch < 2 * t->rtt)
+    if (is_short(w, t, now))
         grow(w, t);
     w->epoch = now;
     n = due(w);

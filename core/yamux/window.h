@@ -12,24 +12,27 @@
  *      |<------------------- target ------------------->|
  *      | held: here, not consumed | left: may come | due |
  *
- * Half a target due is worth an update.  If that half went by in less than two
- * round trips, the window was what slowed the peer, and the target doubles: up
- * to |max|, and as long as the budget all streams of a connection share lasts.
- * Half a window in two round trips is a window of four bandwidth-delay
- * products, twice what an update at half a window needs to never stall. */
-enum { YAMUX_WINDOW_FIRST = 256 * 1024 };
+ * Each 128 KiB due are worth an update.  If they came at a rate that empties a
+ * whole target in less than two round trips, the target doubles: up to |max|,
+ * and as long as the budget all streams of a connection share lasts.  So it
+ * ends between two and four bandwidth-delay products, or where the reader is
+ * what limits; one and an update's worth would do to never stall. */
+enum {
+    YAMUX_WINDOW_FIRST = 256 * 1024,
+    YAMUX_WINDOW_STEP = YAMUX_WINDOW_FIRST / 2,
+};
 
 struct yamux_window {
     uint32_t target;
     uint32_t left;
     uint32_t held;
-    tstamp epoch; /* when this half began */
+    tstamp epoch; /* when we began to count what is due */
 };
 
 struct yamux_tuning {
     uint32_t max;    /* of one target */
     uint64_t budget; /* what targets may still grow, summed over streams */
-    duration rtt;    /* 0: not measured yet, so nothing grows */
+    duration rtt;    /* 0: not measured yet, and nothing grows */
 };
 
 void yamux_window_init(struct yamux_window *w, tstamp now);
