@@ -30,7 +30,7 @@ static struct alphabet alphabet_of(enum base base)
     case BASE64URL:
         return (struct alphabet){digits64, 6, 64};
     }
-    assert(!"a base of the enum");
+    assert(false); /* no base of the enum */
     return (struct alphabet){0};
 }
 

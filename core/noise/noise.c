@@ -142,7 +142,7 @@ static enum err on_handshake(struct noise *n, uint8_t *msg, size_t len,
         TRY(on_third(n, msg, len));
         break;
     case READY:
-        assert(!"a handshake message when it is over");
+        assert(false); /* the handshake is over */
         return ERR_INTERNAL;
     }
     if (n->state == READY)

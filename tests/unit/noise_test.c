@@ -438,9 +438,9 @@ static void check_heard(const struct side *b)
 
     assert_true(b->is_ready);
     assert_int_equal(SAID_LEN + 2, heard.len);
-    assert_int_equal('a', heard.data[0]);
-    assert_int_equal('x', heard.data[SAID_LEN]);
-    assert_int_equal('z', heard.data[SAID_LEN + 1]);
+    assert_true(span_starts_with(heard, SPAN_LIT("ax")));
+    (void)span_take(&heard, SAID_LEN);
+    assert_span_equal(SPAN_LIT("xz"), heard);
 }
 
 static void a_cut_changes_the_story(void **state)
@@ -516,18 +516,19 @@ static void a_forbidden_message_is_accepted(void **state)
         {"HTTP", false, "474554202f20485454502f312e310d0a", ERR_FRAME_SIZE},
     };
 
+    static const uint8_t rest[8192];
+
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        HEX(bytes, 8192, rows[i].bytes);
+        HEX(bytes, 128, rows[i].bytes);
         struct side s;
         enum err err;
 
         assert_ok(side_init(&s, rows[i].is_dialer, dialer_seeds, "", NULL,
                             &mem_libc));
         err = hear(&s, bytes);
-        if (err == OK) /* the rest of the announced frame */
-            err =
-                hear(&s, SPAN(bytes_bytes, bytes.data[0] << 8 | bytes.data[1]));
+        if (err == OK) /* more than the rest of the announced frame */
+            err = hear(&s, SPAN_OF(rest));
         if (err != rows[i].err)
             fail_msg("%s: %s", rows[i].why, err_name(err));
         assert_err(err, hear(&s, SPAN_NONE)); /* and it stays so */

@@ -123,7 +123,8 @@ static void frames_are_written_otherwise(void **state)
     assert_err(ERR_LIMIT, delim_put(&b, SPAN(body, sizeof(body) + 1)));
     assert_int_equal(4, buf_len(&b));
     assert_ok(delim_put(&b, SPAN_OF(body)));
-    assert_memory_equal("\xac\x02", buf_span(&b).data + 4, 2);
+    buf_drain(&b, 4);
+    assert_true(span_starts_with(buf_span(&b), SPAN_LIT("\xac\x02")));
     buf_clear(&b);
     assert_ok(delim_put(&b, SPAN_NONE));
     assert_span_equal(SPAN("\0", 1), buf_span(&b));
@@ -299,7 +300,7 @@ static void an_absent_type_is_not_put_value(void **state)
     buf_clear(&b);
     assert_ok(wire_put_delim(&b, &msg->base));
     assert_int_equal(bytes.len + 1, buf_len(&b));
-    assert_int_equal(bytes.len, buf_span(&b).data[0]);
+    assert_true(span_starts_with(buf_span(&b), SPAN("\x11", 1)));
     buf_release(&b);
     arena_release(&a);
 }
