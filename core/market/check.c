@@ -18,12 +18,19 @@ enum {
     SIGNATURE_TEXT_LEN = 86, /* 64 bytes in base64url */
 };
 
+/* A step from the root to the value at hand; written as a pointer only when
+ * something is wrong there. */
+struct step {
+    const struct step *up;
+    const char *name; /* NULL: the |nth| item of an array */
+    size_t nth;
+};
+
 struct check {
     enum check_mode mode;
     struct problems *problems;
     bool failed;
-    size_t path_len;
-    char path[PROBLEM_TEXT_MAX];
+    const struct step *here; /* NULL: at the root */
 };
 
 typedef void check_fn(struct check *c, const json_t *value, size_t max);
@@ -58,48 +65,50 @@ void problems_add(struct problems *p, const char *pointer, const char *format,
     va_end(args);
 }
 
-static void fail(struct check *c, const char *detail)
+struct path {
+    size_t len;
+    char text[PROBLEM_TEXT_MAX];
+};
+
+static void path_add(struct path *p, char c)
 {
-    c->failed = true;
-    problems_add(c->problems, c->path, "%s", detail);
+    if (p->len + 1 < sizeof(p->text))
+        p->text[p->len++] = c;
 }
 
-static void path_add(struct check *c, char ch)
+/* spec: RFC 6901 3 */
+static void path_add_name(struct path *p, const char *name)
 {
-    if (c->path_len + 1 < sizeof(c->path))
-        c->path[c->path_len++] = ch;
-    c->path[c->path_len] = '\0';
-}
-
-/* Returns what leave() needs to come back.  spec: RFC 6901 3 */
-static size_t enter(struct check *c, const char *name)
-{
-    size_t before = c->path_len;
-
-    path_add(c, '/');
     for (; *name != '\0'; name++) {
         if (*name == '~' || *name == '/') {
-            path_add(c, '~');
-            path_add(c, *name == '~' ? '0' : '1');
+            path_add(p, '~');
+            path_add(p, *name == '~' ? '0' : '1');
         } else {
-            path_add(c, *name);
+            path_add(p, *name);
         }
     }
-    return before;
 }
 
-static size_t enter_nth(struct check *c, size_t nth)
+/* At most RECORD_DEPTH_MAX steps, so this recursion ends soon. */
+static void path_build(struct path *p, const struct step *step)
 {
-    char text[24];
+    char nth[24];
 
-    (void)snprintf(text, sizeof(text), "%zu", nth);
-    return enter(c, text);
+    if (step == NULL)
+        return;
+    path_build(p, step->up);
+    (void)snprintf(nth, sizeof(nth), "%zu", step->nth);
+    path_add(p, '/');
+    path_add_name(p, step->name ? step->name : nth);
 }
 
-static void leave(struct check *c, size_t before)
+static void fail(struct check *c, const char *detail)
 {
-    c->path_len = before;
-    c->path[before] = '\0';
+    struct path path = {0};
+
+    c->failed = true;
+    path_build(&path, c->here);
+    problems_add(c->problems, path.text, "%s", detail);
 }
 
 size_t count_code_points(struct span text)
@@ -129,16 +138,16 @@ static void check_members(struct check *c, const json_t *object,
         bool may_be_absent =
             rules[i].need == OPTIONAL ||
             (rules[i].need == FILLED && c->mode == CHECK_INPUT);
-        size_t here;
+        struct step step = {c->here, rules[i].name, 0};
 
         if (is_absent && may_be_absent)
             continue;
-        here = enter(c, rules[i].name);
+        c->here = &step;
         if (value == NULL)
             fail(c, "is missing");
         else
             rules[i].check(c, value, rules[i].max);
-        leave(c, here);
+        c->here = step.up;
     }
 }
 
@@ -158,10 +167,11 @@ static void check_list(struct check *c, const json_t *list, size_t max,
         return;
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
-        size_t here = enter_nth(c, i);
+        struct step step = {c->here, NULL, i};
 
+        c->here = &step;
         check(c, json_array_get(list, i), item_max);
-        leave(c, here);
+        c->here = step.up;
     }
 }
 
@@ -614,18 +624,20 @@ static void check_numbers(struct check *c, const json_t *v)
             fail(c, "must be within 2^53");
     } else if (json_is_array(v)) {
         for (size_t i = 0; i < json_array_size(v); i++) {
-            size_t here = enter_nth(c, i);
+            struct step step = {c->here, NULL, i};
 
+            c->here = &step;
             check_numbers(c, json_array_get(v, i));
-            leave(c, here);
+            c->here = step.up;
         }
     } else if (json_is_object(v)) {
         for (void *it = json_object_iter(o); it != NULL;
              it = json_object_iter_next(o, it)) {
-            size_t here = enter(c, json_object_iter_key(it));
+            struct step step = {c->here, json_object_iter_key(it), 0};
 
+            c->here = &step;
             check_numbers(c, json_object_iter_value(it));
-            leave(c, here);
+            c->here = step.up;
         }
     }
 }

@@ -4,18 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MEMBERS_ON_STACK = 24, CHUNK = 2048 };
+
+/* Room is asked of the buf in chunks, not byte by byte. */
 struct jcs {
     struct buf *out;
-    const char *const *except; /* NULL: nothing is left out */
-    bool is_loose;
+    uint8_t *at, *end; /* reserved in |out| and not yet grown into */
+    size_t written;    /* grown into */
+    uint8_t *start;    /* of what is reserved */
+    const struct jcs_options *options;
 };
 
 struct member {
     const char *key;
     const json_t *value;
 };
-
-enum { MEMBERS_ON_STACK = 24 };
 
 /* UTF-8 sorts by code point.  UTF-16 differs in one thing: what is beyond
  * U+FFFF (four bytes, led by F0 and up) is written with surrogates, which come
@@ -44,77 +47,159 @@ static int member_cmp(const void *a, const void *b)
     return jcs_key_cmp(x->key, y->key);
 }
 
+/* Few members, mostly in order already, need no qsort(). */
+static void sort(struct member *members, size_t count)
+{
+    if (count > MEMBERS_ON_STACK) {
+        qsort(members, count, sizeof(*members), member_cmp);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct member m = members[i];
+        size_t at = i;
+
+        for (; at > 0 && member_cmp(&members[at - 1], &m) > 0; at--)
+            members[at] = members[at - 1];
+        members[at] = m;
+    }
+}
+
+/* ---- Bytes. ---- */
+
+static void settle(struct jcs *j)
+{
+    size_t n = (size_t)(j->at - j->start);
+
+    if (n > 0)
+        buf_grow(j->out, n);
+    j->written += n;
+    j->start = j->at;
+}
+
+static enum err more_room(struct jcs *j, size_t n)
+{
+    size_t chunk = n > CHUNK ? n : CHUNK;
+
+    settle(j);
+    /* Near its limit the buf has no whole chunk. */
+    if (buf_reserve(j->out, chunk, &j->at) != OK) {
+        chunk = n;
+        TRY(buf_reserve(j->out, chunk, &j->at));
+    }
+    j->start = j->at;
+    j->end = j->at + chunk;
+    return OK;
+}
+
+static enum err put(struct jcs *j, const void *bytes, size_t n)
+{
+    if ((size_t)(j->end - j->at) < n)
+        TRY(more_room(j, n));
+    memcpy(j->at, bytes, n);
+    j->at += n;
+    return OK;
+}
+
+static enum err put_char(struct jcs *j, char c)
+{
+    if (j->at == j->end)
+        TRY(more_room(j, 1));
+    *j->at++ = (uint8_t)c;
+    return OK;
+}
+
+static size_t position(const struct jcs *j)
+{
+    return j->written + (size_t)(j->at - j->start);
+}
+
+/* ---- Values. ---- */
+
 /* spec: RFC 8785 3.2.2.2 */
-static enum err put_escape(struct buf *out, uint8_t c)
+static enum err put_escape(struct jcs *j, uint8_t c)
 {
     static const char short_forms[32] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    char text[7] = {'\\', (char)c, '\0'};
+    char text[8] = {'\\', (char)c};
 
-    if (c < 0x20 && short_forms[c] != '\0')
+    if (c >= 0x20)
+        return put(j, text, 2);
+    if (short_forms[c] != '\0') {
         text[1] = short_forms[c];
-    else if (c < 0x20)
-        (void)snprintf(text, sizeof(text), "\\u%04x", c);
-    return buf_put_str(out, text);
+        return put(j, text, 2);
+    }
+    (void)snprintf(text, sizeof(text), "\\u%04x", c);
+    return put(j, text, 6);
 }
 
-static enum err put_string(struct buf *out, struct span s)
+static enum err put_string(struct jcs *j, struct span s)
 {
-    TRY(buf_put_u8(out, '"'));
+    TRY(put_char(j, '"'));
     while (s.len > 0) {
         size_t n = 0;
 
         while (n < s.len && s.data[n] >= 0x20 && s.data[n] != '"' &&
                s.data[n] != '\\')
             n++;
-        TRY(buf_put(out, span_take(&s, n)));
+        TRY(put(j, s.data, n));
+        (void)span_take(&s, n);
         if (s.len > 0)
-            TRY(put_escape(out, span_take(&s, 1).data[0]));
+            TRY(put_escape(j, span_take(&s, 1).data[0]));
     }
-    return buf_put_u8(out, '"');
+    return put_char(j, '"');
 }
 
-/* Is |parent|/|key| on the list?  |parent| is NULL in the outermost object. */
-static bool is_excepted(const struct jcs *j, const char *parent,
-                        const char *key)
+/* The mark for |parent|/|key|, if one is asked for.  |parent| is NULL in the
+ * outermost object. */
+static struct jcs_mark *find_mark(const struct jcs *j, const char *parent,
+                                  const char *key)
 {
-    for (const char *const *e = j->except; e != NULL && *e != NULL; e++) {
-        size_t n = parent ? strlen(parent) : 0;
+    size_t n = parent ? strlen(parent) : 0;
 
-        if (parent == NULL && strcmp(*e, key) == 0)
-            return true;
-        if (parent != NULL && strncmp(*e, parent, n) == 0 && (*e)[n] == '/' &&
-            strcmp(*e + n + 1, key) == 0)
-            return true;
+    for (size_t i = 0; i < j->options->mark_count; i++) {
+        const char *path = j->options->marks[i].path;
+
+        if (parent == NULL && strcmp(path, key) == 0)
+            return &j->options->marks[i];
+        if (parent != NULL && strncmp(path, parent, n) == 0 && path[n] == '/' &&
+            strcmp(path + n + 1, key) == 0)
+            return &j->options->marks[i];
     }
-    return false;
+    return NULL;
 }
 
-static enum err put_value(const struct jcs *j, const json_t *value,
+static enum err put_value(struct jcs *j, const json_t *value,
                           const char *parent, unsigned depth);
 
-static enum err put_members(const struct jcs *j, struct member *members,
-                            size_t count, const char *parent, unsigned depth)
+static enum err put_member(struct jcs *j, const struct member *m,
+                           const char *parent, unsigned depth)
 {
-    bool is_first = true;
+    struct jcs_mark *mark = depth < 2 ? find_mark(j, parent, m->key) : NULL;
 
-    qsort(members, count, sizeof(*members), member_cmp);
-    TRY(buf_put_u8(j->out, '{'));
-    for (size_t i = 0; i < count; i++) {
-        if (depth < 2 && is_excepted(j, parent, members[i].key))
-            continue;
-        if (!is_first)
-            TRY(buf_put_u8(j->out, ','));
-        is_first = false;
-        TRY(put_string(j->out, span_str(members[i].key)));
-        TRY(buf_put_u8(j->out, ':'));
-        TRY(put_value(j, members[i].value, depth == 0 ? members[i].key : NULL,
-                      depth + 1));
-    }
-    return buf_put_u8(j->out, '}');
+    if (mark != NULL)
+        mark->start = position(j);
+    TRY(put_string(j, span_str(m->key)));
+    TRY(put_char(j, ':'));
+    TRY(put_value(j, m->value, depth == 0 ? m->key : NULL, depth + 1));
+    if (mark != NULL)
+        mark->end = position(j);
+    return OK;
 }
 
-static enum err put_object(const struct jcs *j, const json_t *object,
+static enum err put_members(struct jcs *j, struct member *members, size_t count,
+                            const char *parent, unsigned depth)
+{
+    sort(members, count);
+    TRY(put_char(j, '{'));
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            TRY(put_char(j, ','));
+        TRY(put_member(j, &members[i], parent, depth));
+    }
+    return put_char(j, '}');
+}
+
+static enum err put_object(struct jcs *j, const json_t *object,
                            const char *parent, unsigned depth)
 {
     struct member on_stack[MEMBERS_ON_STACK], *members = on_stack;
@@ -137,33 +222,33 @@ static enum err put_object(const struct jcs *j, const json_t *object,
     return err;
 }
 
-static enum err put_array(const struct jcs *j, const json_t *array,
-                          unsigned depth)
+static enum err put_array(struct jcs *j, const json_t *array, unsigned depth)
 {
-    TRY(buf_put_u8(j->out, '['));
+    TRY(put_char(j, '['));
     for (size_t i = 0; i < json_array_size(array); i++) {
         if (i > 0)
-            TRY(buf_put_u8(j->out, ','));
+            TRY(put_char(j, ','));
         TRY(put_value(j, json_array_get(array, i), NULL, depth + 1));
     }
-    return buf_put_u8(j->out, ']');
+    return put_char(j, ']');
 }
 
-static enum err put_number(const struct jcs *j, const json_t *number)
+static enum err put_number(struct jcs *j, const json_t *number)
 {
     char text[40];
+    int n;
 
     if (json_is_integer(number))
-        (void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
-                       json_integer_value(number));
-    else if (j->is_loose)
-        (void)snprintf(text, sizeof(text), "%.17g", json_real_value(number));
+        n = snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
+                     json_integer_value(number));
+    else if (j->options->is_loose)
+        n = snprintf(text, sizeof(text), "%.17g", json_real_value(number));
     else
         return ERR_INVAL;
-    return buf_put_str(j->out, text);
+    return put(j, text, (size_t)n);
 }
 
-static enum err put_value(const struct jcs *j, const json_t *value,
+static enum err put_value(struct jcs *j, const json_t *value,
                           const char *parent, unsigned depth)
 {
     if (depth > JCS_DEPTH_MAX)
@@ -175,36 +260,33 @@ static enum err put_value(const struct jcs *j, const json_t *value,
         return put_array(j, value, depth);
     case JSON_STRING:
         return put_string(
-            j->out, SPAN(json_string_value(value), json_string_length(value)));
+            j, SPAN(json_string_value(value), json_string_length(value)));
     case JSON_INTEGER:
     case JSON_REAL:
         return put_number(j, value);
     case JSON_TRUE:
-        return buf_put_str(j->out, "true");
+        return put(j, "true", 4);
     case JSON_FALSE:
-        return buf_put_str(j->out, "false");
+        return put(j, "false", 5);
     case JSON_NULL:
-        return buf_put_str(j->out, "null");
+        return put(j, "null", 4);
     }
     return ERR_INVAL;
 }
 
+enum err jcs_write_with(const json_t *value, const struct jcs_options *options,
+                        struct buf *out)
+{
+    struct jcs j = {.out = out, .options = options};
+
+    for (size_t i = 0; i < options->mark_count; i++)
+        options->marks[i].start = options->marks[i].end = 0;
+    TRY(put_value(&j, value, NULL, 0));
+    settle(&j);
+    return OK;
+}
+
 enum err jcs_write(const json_t *value, struct buf *out)
 {
-    return put_value(&(struct jcs){.out = out}, value, NULL, 0);
-}
-
-enum err jcs_write_except(const json_t *value, const char *const *except,
-                          struct buf *out)
-{
-    return put_value(&(struct jcs){.out = out, .except = except}, value, NULL,
-                     0);
-}
-
-enum err jcs_write_loose(const json_t *value, const char *const *except,
-                         struct buf *out)
-{
-    struct jcs j = {.out = out, .except = except, .is_loose = true};
-
-    return put_value(&j, value, NULL, 0);
+    return jcs_write_with(value, &(struct jcs_options){0}, out);
 }

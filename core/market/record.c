@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "market/record.h"
 
+#include <stdio.h>
+
 #include "crypto/hash.h"
 #include "market/check.h"
 #include "market/jcs.h"
@@ -72,39 +74,106 @@ static void lift(struct record *r)
     r->has_versions = souk_member(r->json, "versions") != NULL;
 }
 
-static enum err hash_content(struct record *r)
+/* The members that are not a version's content, and the one in `souk` that
+ * is, in the order of their names. */
+enum {
+    MARK_CREATED,
+    MARK_SOUK,
+    MARK_STATS,
+    MARK_UPDATED,
+    MARK_ARTIFACT,
+    MARK_SEQUENCE,
+    MARK_SIGNATURE,
+    MARK_COUNT
+};
+
+struct marks {
+    struct jcs_mark at[MARK_COUNT];
+};
+
+static enum err write_marked(const json_t *json, bool is_loose,
+                             struct marks *marks, struct buf *out)
 {
-    static const char *const changing[] = {"created_at", "updated_at", "stats",
-                                           "souk", NULL};
-    const json_t *artifact = souk_member(r->json, "artifact");
+    struct jcs_options options = {marks->at, MARK_COUNT, is_loose};
+    enum err err;
+
+    *marks = (struct marks){{[MARK_CREATED] = {"created_at", 0, 0},
+                             [MARK_SOUK] = {"souk", 0, 0},
+                             [MARK_STATS] = {"stats", 0, 0},
+                             [MARK_UPDATED] = {"updated_at", 0, 0},
+                             [MARK_ARTIFACT] = {"souk/artifact", 0, 0},
+                             [MARK_SEQUENCE] = {"souk/sequence", 0, 0},
+                             [MARK_SIGNATURE] = {"souk/signature", 0, 0}}};
+    err = jcs_write_with(json, &options, out);
+    return err == OK || err == ERR_NOMEM ? err : ERR_RECORD_SIZE;
+}
+
+/* Hash canonical |bytes| without what may change.  No marked member is the
+ * first of its object, so each goes with the comma before it. */
+static void hash_content(struct span bytes, const struct marks *marks,
+                         uint8_t out[SHA256_LEN])
+{
+    const struct jcs_mark *artifact = &marks->at[MARK_ARTIFACT];
+    struct sha256 h;
+    size_t from = 0;
+
+    sha256_init(&h);
+    for (int i = MARK_CREATED; i <= MARK_UPDATED; i++) {
+        const struct jcs_mark *m = &marks->at[i];
+
+        if (m->end == 0)
+            continue;
+        sha256_add(&h, SPAN(bytes.data + from, m->start - 1 - from));
+        from = m->end;
+    }
+    sha256_add(&h, SPAN(bytes.data + from, bytes.len - from));
+    sha256_add(&h, SPAN(bytes.data + artifact->start,
+                        artifact->end - artifact->start));
+    sha256_final(&h, out);
+}
+
+/* As hash_content(), of a record whose bytes are not canonical. */
+static enum err hash_content_of(struct record *r)
+{
+    struct marks marks;
     struct buf text;
     enum err err;
 
     /* A real number may be longer here than it came. */
     buf_init(&text, 4 * RECORD_BYTES_MAX, r->bytes.mem);
-    err = jcs_write_loose(r->json, changing, &text);
-    if (err == OK && artifact != NULL)
-        err = jcs_write_loose(artifact, NULL, &text);
+    err = write_marked(r->json, true, &marks, &text);
     if (err == OK)
-        sha256(buf_span(&text), r->content_hash);
+        hash_content(buf_span(&text), &marks, r->content_hash);
     buf_release(&text);
-    return err == ERR_NOMEM ? ERR_NOMEM : err ? ERR_RECORD_SIZE : OK;
+    return err;
 }
 
-/* Give the record its bytes: |verbatim|, or canonical if that is empty. */
-static enum err settle(struct record *r, struct span verbatim)
+/* Write the canonical bytes. */
+static enum err settle(struct record *r, struct marks *marks)
 {
-    enum err err;
+    const struct jcs_mark *signature = &marks->at[MARK_SIGNATURE];
 
     buf_clear(&r->bytes);
-    if (verbatim.len > 0)
-        err = buf_put(&r->bytes, verbatim);
-    else
-        err = jcs_write(r->json, &r->bytes);
+    TRY(write_marked(r->json, false, marks, &r->bytes));
+    sha256(buf_span(&r->bytes), r->hash);
+    hash_content(buf_span(&r->bytes), marks, r->content_hash);
+    if (signature->end > 0) {
+        r->signature_at = signature->start - 1;
+        r->signature_len = signature->end - r->signature_at;
+    }
+    r->is_complete = true;
+    return OK;
+}
+
+/* Take the bytes as they came. */
+static enum err settle_verbatim(struct record *r, struct span text)
+{
+    enum err err = buf_put(&r->bytes, text);
+
     if (err != OK)
         return err == ERR_NOMEM ? ERR_NOMEM : ERR_RECORD_SIZE;
-    sha256(buf_span(&r->bytes), r->hash);
-    TRY(hash_content(r));
+    sha256(text, r->hash);
+    TRY(hash_content_of(r));
     r->is_complete = true;
     return OK;
 }
@@ -120,6 +189,7 @@ static enum err parse(struct record *r, struct span text, unsigned flags,
                       struct problems *problems)
 {
     bool is_input = (flags & RECORD_INPUT) != 0;
+    struct marks marks;
 
     TRY(check_shape(text, problems));
     TRY(load(text, &r->json, problems));
@@ -140,7 +210,7 @@ static enum err parse(struct record *r, struct span text, unsigned flags,
     lift(r);
     if (is_input && !r->is_signed)
         return OK; /* record_complete() settles it */
-    return settle(r, r->is_signed ? SPAN_NONE : text);
+    return r->is_signed ? settle(r, &marks) : settle_verbatim(r, text);
 }
 
 enum err record_parse(struct record *r, struct span text, unsigned flags,
@@ -247,6 +317,7 @@ enum err record_complete(struct record *r, wall_ms wall,
                          const uint8_t *artifact_sha256)
 {
     char now[RFC3339_TEXT_MAX];
+    struct marks marks;
     bool ok;
 
     if (r->is_complete)
@@ -262,39 +333,46 @@ enum err record_complete(struct record *r, wall_ms wall,
     if (!ok)
         return ERR_NOMEM;
     lift(r);
-    return settle(r, SPAN_NONE);
+    return settle(r, &marks);
 }
 
 /* ---- Signatures. ---- */
 
 /* spec: WIRE.md 3: over `souk-package-v1:` ‖ JCS without souk.signature */
-static enum err write_signed_part(const struct record *r, struct buf *out)
+static enum err write_message(struct buf *out, struct span before,
+                              struct span after)
 {
-    static const char *const unsigned_part[] = {"souk/signature", NULL};
-
     TRY(buf_put(out, SPAN_LIT("souk-package-v1:")));
-    return jcs_write_except(r->json, unsigned_part, out);
+    TRY(buf_put(out, before));
+    return buf_put(out, after);
 }
 
-enum err record_verify(struct record *r)
+static bool verify(const struct record *r, struct span message)
 {
     const json_t *signature = souk_member(r->json, "signature");
     uint8_t sig[ED25519_SIG_LEN];
     struct pubkey key;
-    struct buf message;
     size_t n = 0;
+
+    return base_decode(BASE64URL, string_span(signature), sig, sizeof(sig),
+                       &n) == OK &&
+           peer_id_pubkey(&r->publisher, &key) == OK &&
+           ed25519_verify(pubkey_data(&key).data, message, SPAN(sig, n));
+}
+
+enum err record_verify(struct record *r)
+{
+    struct span before = buf_span(&r->bytes), after = before;
+    struct buf message;
     enum err err;
 
     if (!r->is_signed)
         return ERR_UNSIGNED;
-    if (base_decode(BASE64URL, string_span(signature), sig, sizeof(sig), &n) !=
-            OK ||
-        peer_id_pubkey(&r->publisher, &key) != OK)
-        return ERR_BAD_SIGNATURE;
+    before.len = r->signature_at;
+    (void)span_take(&after, r->signature_at + r->signature_len);
     buf_init(&message, 2 * RECORD_BYTES_MAX, r->bytes.mem);
-    err = write_signed_part(r, &message);
-    if (err == OK && !ed25519_verify(pubkey_data(&key).data, buf_span(&message),
-                                     SPAN(sig, n)))
+    err = write_message(&message, before, after);
+    if (err == OK && !verify(r, buf_span(&message)))
         err = ERR_BAD_SIGNATURE;
     buf_release(&message);
     r->is_verified = err == OK;
@@ -391,8 +469,35 @@ static json_t *seal_to_json(const struct record *r,
     return NULL;
 }
 
+/* Put the signature where it belongs by its name: behind the sequence, for a
+ * `souk` of our own making has nothing between. */
+static enum err insert_signature(struct record *r, size_t at, const char *text)
+{
+    static const char name[] = ",\"signature\":\"";
+    size_t n = strlen(name) + strlen(text) + 1;
+    size_t tail = buf_len(&r->bytes) - at;
+    uint8_t *end, *hole;
+    enum err err = buf_reserve(&r->bytes, n, &end);
+
+    if (err != OK)
+        return err == ERR_NOMEM ? ERR_NOMEM : ERR_RECORD_SIZE;
+    hole = end - tail;
+    memmove(hole + n, hole, tail);
+    (void)snprintf((char *)hole, n, "%s%s", name, text);
+    hole[n - 1] = '"';
+    buf_grow(&r->bytes, n);
+    r->signature_at = at;
+    r->signature_len = n;
+    sha256(buf_span(&r->bytes), r->hash);
+    return json_object_set_new(json_object_get(r->json, "souk"), "signature",
+                               json_string(text)) == 0
+               ? OK
+               : ERR_NOMEM;
+}
+
 static enum err put_signature(struct record *r,
-                              const struct ed25519_keypair *key)
+                              const struct ed25519_keypair *key,
+                              const struct marks *marks)
 {
     char text[2 * ED25519_SIG_LEN];
     uint8_t sig[ED25519_SIG_LEN];
@@ -400,17 +505,13 @@ static enum err put_signature(struct record *r,
     enum err err;
 
     buf_init(&message, 2 * RECORD_BYTES_MAX, r->bytes.mem);
-    err = write_signed_part(r, &message);
+    err = write_message(&message, buf_span(&r->bytes), SPAN_NONE);
     if (err == OK)
         ed25519_sign(key, buf_span(&message), sig);
     buf_release(&message);
-    if (err != OK)
-        return err == ERR_NOMEM ? ERR_NOMEM : ERR_RECORD_SIZE;
+    TRY(err);
     (void)base_encode(BASE64URL, SPAN_OF(sig), text, sizeof(text));
-    return json_object_set_new(json_object_get(r->json, "souk"), "signature",
-                               json_string(text)) == 0
-               ? OK
-               : ERR_NOMEM;
+    return insert_signature(r, marks->at[MARK_SEQUENCE].end, text);
 }
 
 /* One try of record_sign(), with |listed| versions. */
@@ -420,6 +521,7 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
 {
     json_t *json = (json_t *)(uintptr_t)r->json; /* only its count changes */
     struct peer_id publisher;
+    struct marks marks;
     enum err err;
 
     *out = (struct record){.is_signed = true, .is_verified = true};
@@ -431,10 +533,10 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
                             seal_to_json(r, seal, &publisher, listed)) != 0)
         err = ERR_NOMEM;
     else
-        err = put_signature(out, key);
+        err = settle(out, &marks);
     if (err == OK) {
         lift(out);
-        err = settle(out, SPAN_NONE);
+        err = put_signature(out, key, &marks);
     }
     if (err != OK)
         record_release(out);

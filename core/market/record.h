@@ -94,6 +94,8 @@ struct record {
     uint8_t content_hash[RECORD_HASH_LEN];
     uint8_t hash[RECORD_HASH_LEN]; /* SHA-256 of |bytes| */
     struct buf bytes;
+    /* Where `,"signature":"…"` is in |bytes|, and its length. */
+    size_t signature_at, signature_len;
 };
 
 /* Fill |r| from |text|, whatever its spacing.  On error |r| is empty and
