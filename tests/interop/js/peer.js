@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// A js-libp2p node driven over stdin/stdout, one JSON object a line:
+//
+//   {"id":1,"do":"put","key":"/souk/a/b","value":"…base64…"}
+//   {"id":1,"ok":true,…}   or   {"id":1,"ok":false,"error":"…"}
+//
+// It starts when told to ("start"), and says {"event":"message",…} for gossip.
+import { createInterface } from 'node:readline'
+import { createHash } from 'node:crypto'
+import { createLibp2p } from 'libp2p'
+import { tcp } from '@libp2p/tcp'
+import { noise } from '@libp2p/noise'
+import { yamux } from '@libp2p/yamux'
+import { identify, identifyPush } from '@libp2p/identify'
+import { ping } from '@libp2p/ping'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { gossipsub } from '@libp2p/gossipsub'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { CID } from 'multiformats/cid'
+import * as Digest from 'multiformats/hashes/digest'
+
+const BULK = '/souk/test/bulk/1.0.0'
+const bytes = text => Uint8Array.from(Buffer.from(text, 'base64'))
+const base64 = data => Buffer.from(data).toString('base64')
+const say = value => process.stdout.write(JSON.stringify(value) + '\n')
+const signal = ms => AbortSignal.timeout(ms ?? 20000)
+const sha256 = data => createHash('sha256').update(data).digest()
+
+let node
+
+// A record names its sequence; the higher is better, as on the souk network.
+const sequence = value => {
+  try {
+    return JSON.parse(Buffer.from(value).toString()).souk?.sequence ?? 0
+  } catch {
+    return -1
+  }
+}
+
+async function start ({ keyType = 'Ed25519', kad, topic, client = false }) {
+  node = await createLibp2p({
+    privateKey: await generateKeyPair(keyType),
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionMonitor: { enabled: false },
+    services: {
+      identify: identify({ protocolPrefix: 'ipfs' }),
+      identifyPush: identifyPush({ protocolPrefix: 'ipfs' }),
+      ping: ping({ protocolPrefix: 'ipfs' }),
+      dht: kadDHT({
+        protocol: kad,
+        clientMode: client,
+        allowQueryWithZeroPeers: true,
+        peerInfoMapper: passthroughMapper,
+        validators: { souk: async () => {} },
+        selectors: {
+          souk: async (key, values) => values.reduce((best, value, i) =>
+            sequence(value) > sequence(values[best]) ? i : best, 0)
+        }
+      }),
+      pubsub: gossipsub({
+        allowPublishToZeroTopicPeers: true,
+        emitSelf: false,
+        msgIdFn: message => sha256(message.data).subarray(0, 20)
+      })
+    }
+  })
+  await node.handle(BULK, serveBulk, { maxInboundStreams: 64 })
+  node.services.pubsub.addEventListener('message', ({ detail }) => say({
+    event: 'message',
+    topic: detail.topic,
+    from: detail.from?.toString(),
+    data: base64(detail.data)
+  }))
+  node.services.pubsub.subscribe(topic)
+  return {
+    peer: node.peerId.toString(),
+    listen: node.getMultiaddrs().map(String)
+  }
+}
+
+// The bulk protocol: the opener says in 8 bytes how many it will send and in 8
+// more how many it wants; both then do, and half-close.
+async function serveBulk (stream) {
+  try {
+    const input = reader(stream)
+    const head = await input.exactly(16)
+    const incoming = head.readBigUInt64BE(0)
+    const wanted = head.readBigUInt64BE(8)
+    const hash = await input.hashed(incoming)
+    await sendBulk(stream, wanted)
+    await sendAll(stream, hash)
+    await stream.close({ signal: signal(60000) })
+  } catch (error) {
+    stream.abort(error)
+  }
+}
+
+function reader (stream) {
+  const chunks = stream[Symbol.asyncIterator]()
+  let left = Buffer.alloc(0)
+  const more = async () => {
+    const { value, done } = await chunks.next()
+    if (done) throw new Error('the stream ended early')
+    return Buffer.from(value.subarray())
+  }
+  return {
+    async exactly (n) {
+      while (left.length < n) left = Buffer.concat([left, await more()])
+      const got = left.subarray(0, n)
+      left = left.subarray(n)
+      return got
+    },
+    async hashed (n) {
+      const hash = createHash('sha256')
+      let missing = n
+      while (missing > 0n) {
+        if (left.length === 0) left = await more()
+        const part = left.subarray(0, Number(missing < BigInt(left.length) ? missing : BigInt(left.length)))
+        hash.update(part)
+        left = left.subarray(part.length)
+        missing -= BigInt(part.length)
+      }
+      return hash.digest()
+    }
+  }
+}
+
+async function sendAll (stream, data) {
+  if (!stream.send(data)) await stream.onDrain({ signal: signal(60000) })
+}
+
+async function sendBulk (stream, count) {
+  const part = Buffer.alloc(64 * 1024)
+  for (let i = 0; i < part.length; i++) part[i] = i % 251
+  for (let left = count; left > 0n; left -= BigInt(part.length)) {
+    const n = left < BigInt(part.length) ? Number(left) : part.length
+    await sendAll(stream, part.subarray(0, n))
+  }
+}
+
+// What sendBulk() sends, hashed.
+function bulkHash (count) {
+  const hash = createHash('sha256')
+  const part = Buffer.alloc(64 * 1024)
+  for (let i = 0; i < part.length; i++) part[i] = i % 251
+  for (let left = count; left > 0; left -= part.length) {
+    hash.update(part.subarray(0, Math.min(left, part.length)))
+  }
+  return hash.digest('hex')
+}
+
+async function bulk ({ peer, send, receive }) {
+  const stream = await node.dialProtocol(peerIdFromString(peer), BULK, { signal: signal() })
+  const head = Buffer.alloc(16)
+  head.writeBigUInt64BE(BigInt(send), 0)
+  head.writeBigUInt64BE(BigInt(receive), 8)
+  const begun = performance.now()
+  await sendAll(stream, head)
+  await sendBulk(stream, BigInt(send))
+  const input = reader(stream)
+  const got = (await input.hashed(BigInt(receive))).toString('hex')
+  const told = (await input.exactly(32)).toString('hex')
+  const seconds = (performance.now() - begun) / 1000
+  await stream.close({ signal: signal() })
+  return { seconds, received: got === bulkHash(receive), sent: told === bulkHash(send) }
+}
+
+async function identified (peer) {
+  const known = await node.peerStore.get(peerIdFromString(peer))
+  const text = name => known.metadata.get(name) && Buffer.from(known.metadata.get(name)).toString()
+  return {
+    protocols: known.protocols,
+    agent: text('AgentVersion'),
+    protocolVersion: text('ProtocolVersion'),
+    addresses: known.addresses.map(a => a.multiaddr.toString()),
+    hasRecord: known.peerRecordEnvelope != null
+  }
+}
+
+const events = async (iterable, take) => {
+  const seen = []
+  for await (const event of iterable) if (take(event)) seen.push(event)
+  return seen
+}
+
+const commands = {
+  start,
+  async dial ({ address }) {
+    const connection = await node.dial(multiaddr(address), { signal: signal() })
+    return { peer: connection.remotePeer.toString(), muxer: connection.multiplexer, encryption: connection.encryption }
+  },
+  hangup: async ({ peer }) => { await node.hangUp(peerIdFromString(peer)) },
+  identified: async ({ peer }) => identified(peer),
+  ping: async ({ peer }) => ({ ms: await node.services.ping.ping(peerIdFromString(peer), { signal: signal() }) }),
+  async put ({ key, value, ms }) {
+    const seen = await events(node.services.dht.put(Buffer.from(key), bytes(value), { signal: signal(ms) }),
+      event => event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE')
+    return { acked: seen.map(event => event.from.toString()) }
+  },
+  async get ({ key, ms }) {
+    const seen = await events(node.services.dht.get(Buffer.from(key), { signal: signal(ms) }),
+      event => event.name === 'VALUE')
+    return { values: seen.map(event => ({ from: event.from.toString(), value: base64(event.value) })) }
+  },
+  async provide ({ key, ms }) {
+    const cid = CID.createV1(0x55, Digest.decode(bytes(key)))
+    await events(node.services.dht.provide(cid, { signal: signal(ms) }), () => false)
+    return {}
+  },
+  async find ({ key, ms }) {
+    const cid = CID.createV1(0x55, Digest.decode(bytes(key)))
+    const seen = await events(node.services.dht.findProviders(cid, { signal: signal(ms) }),
+      event => event.name === 'PROVIDER')
+    return { providers: seen.flatMap(event => event.providers.map(p => p.id.toString())) }
+  },
+  async closest ({ key, ms }) {
+    const seen = await events(node.services.dht.getClosestPeers(Buffer.from(key), { signal: signal(ms) }),
+      event => event.name === 'FINAL_PEER')
+    return { peers: seen.map(event => event.peer.id.toString()) }
+  },
+  async publish ({ topic, data }) {
+    const { recipients } = await node.services.pubsub.publish(topic, bytes(data))
+    return { recipients: recipients.map(String) }
+  },
+  subscribers: async ({ topic }) => ({
+    subscribers: node.services.pubsub.getSubscribers(topic).map(String),
+    mesh: node.services.pubsub.getMeshPeers(topic)
+  }),
+  table: async () => ({ size: node.services.dht.routingTable.size }),
+  connections: async () => ({
+    connections: node.getConnections().map(c => ({ peer: c.remotePeer.toString(), direction: c.direction, muxer: c.multiplexer }))
+  }),
+  bulk,
+  stop: async () => { await node?.stop() }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, do: name, ...rest } = JSON.parse(line)
+  const work = async () => commands[name](rest)
+  // Commands may overlap: the answer names the question.
+  work().then(
+    result => say({ id, ok: true, ...result }),
+    error => say({ id, ok: false, error: `${error.name}: ${error.message}` })
+  ).finally(() => { if (name === 'stop') process.exit(0) })
+}
