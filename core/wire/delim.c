@@ -17,12 +17,17 @@ void delim_release(struct delim *d)
     *d = (struct delim){0};
 }
 
+/* Byte by byte: a length that has not ended yet may already be too large, and
+ * a cut must not change which error it is. */
 static enum err read_length(struct delim *d, struct span *in)
 {
-    TRY(uvarint_recv(&d->length, in, &d->in_body));
-    /* A length that has not ended yet may already be too large. */
-    if ((d->in_body || d->length.have > 0) && d->length.value > d->limit)
-        return ERR_FRAME_SIZE;
+    while (!d->in_body && in->len > 0) {
+        struct span byte = span_take(in, 1);
+
+        TRY(uvarint_recv(&d->length, &byte, &d->in_body));
+        if (d->length.value > d->limit)
+            return ERR_FRAME_SIZE;
+    }
     return OK;
 }
 
@@ -109,6 +114,8 @@ static enum err put(struct buf *b, const ProtobufCMessage *msg, bool framed)
     size_t n = protobuf_c_message_get_packed_size(msg), head = 0;
     uint8_t *at;
 
+    if (!framed && n == 0)
+        return OK;
     TRY(buf_reserve(b, (framed ? uvarint_len(n) : 0) + n, &at));
     if (framed)
         head = uvarint_encode(n, at);

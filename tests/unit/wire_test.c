@@ -198,6 +198,7 @@ static void a_forbidden_frame_is_read(void **state)
         {"one byte too many", "8101", ERR_FRAME_SIZE},
         {"2^63 - 1", "ffffffffffffffff7f", ERR_FRAME_SIZE},
         {"a large length, not even whole", "ffff", ERR_FRAME_SIZE},
+        {"too large before it is not minimal", "f7ff00", ERR_FRAME_SIZE},
         {"not minimal", "8000", ERR_PROTO},
         {"a length of ten bytes", "80808080808080808001", ERR_PROTO},
     };
@@ -333,6 +334,20 @@ static void a_kad_field_has_another_number(void **state)
     arena_release(&a);
 }
 
+static void an_empty_message_is_something(void **state)
+{
+    Wire__KadMessage msg = WIRE__KAD_MESSAGE__INIT;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 64, &mem_libc);
+    assert_ok(wire_put(&b, &msg.base));
+    assert_int_equal(0, buf_len(&b));
+    assert_ok(wire_put_delim(&b, &msg.base));
+    assert_span_equal(SPAN("\0", 1), buf_span(&b));
+    buf_release(&b);
+}
+
 /* A signature covers what was there, whether we know it or not. */
 static void a_gossip_message_is_packed_otherwise(void **state)
 {
@@ -434,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_frame_without_memory_leaks),
         cmocka_unit_test(an_absent_type_is_not_put_value),
         cmocka_unit_test(a_kad_field_has_another_number),
+        cmocka_unit_test(an_empty_message_is_something),
         cmocka_unit_test(a_gossip_message_is_packed_otherwise),
         cmocka_unit_test(a_name_ends_at_a_zero_byte),
         cmocka_unit_test(a_search_changes_on_its_way),
