@@ -52,6 +52,8 @@ static void send_last_word(struct conn *c, enum err err)
     uint8_t bytes[YAMUX_HEADER_LEN];
 
     yamux_header_encode(&h, bytes);
+    if (!noise_is_ready(c->noise))
+        return;
     if (noise_seal(c->noise, SPAN_OF(bytes)) != OK)
         log_debug(c->log, "conn", "no room for a go-away");
 }
@@ -321,9 +323,11 @@ static bool tell(struct conn *c, struct conn_event *ev)
     return false;
 }
 
-static bool is_flushed(const struct conn *c)
+/* Closing, and what had to be sent is. */
+static bool may_close(const struct conn *c)
 {
-    return buf_len(&c->out) == 0 && !yamux_has_out(c->yamux);
+    return c->stage == STAGE_OPEN && c->is_closing && buf_len(&c->out) == 0 &&
+           !yamux_has_out(c->yamux);
 }
 
 bool conn_poll(struct conn *c, struct conn_event *ev)
@@ -337,7 +341,7 @@ bool conn_poll(struct conn *c, struct conn_event *ev)
         if (is_idle)
             return false;
         err = take(c, ev, &is_idle);
-        if (err == OK && is_idle && c->is_closing && is_flushed(c))
+        if (err == OK && is_idle && may_close(c))
             die(c, OK);
         if (err != OK)
             die(c, err);
@@ -411,9 +415,7 @@ static bool has_news(const struct conn *c)
 {
     if (c->upgraded_due || c->closed_due || !list_is_empty(&c->news))
         return true;
-    if (c->stage != STAGE_OPEN)
-        return false;
-    return yamux_has_news(c->yamux) || (c->is_closing && is_flushed(c));
+    return c->stage == STAGE_OPEN && (yamux_has_news(c->yamux) || may_close(c));
 }
 
 tstamp conn_deadline(const struct conn *c)
