@@ -73,12 +73,19 @@ void cache_stamp_package(struct cache *c, const struct package_id *id,
 void cache_stamp_add_word(struct cache *c, struct cache_stamp *stamp,
                           struct span word);
 
-/* The writer's, after its commit. */
-void cache_changed_any(struct cache *c);
-void cache_changed_word(struct cache *c, struct span word);
-void cache_changed_package(struct cache *c, const struct package_id *id);
+/* What a transaction changes, gathered while it runs, told after its commit. */
+struct cache_changes {
+    uint64_t bits[CACHE_BUCKETS / 64];
+    bool is_any;
+};
+/* Words with a space between, folded. */
+void cache_changes_words(struct cache_changes *ch, const char *words);
+void cache_changes_package(struct cache_changes *ch,
+                           const struct package_id *id);
+/* Tell it and forget it. */
+void cache_apply(struct cache *c, struct cache_changes *ch);
 
-/* Grows with every change of the catalogue. */
+/* Grows with every transaction that changed the catalogue. */
 uint64_t cache_generation(struct cache *c);
 
 struct cache_status {

@@ -30,6 +30,7 @@ enum job_type {
     JOB_YANK,
     JOB_UNYANK,
     JOB_PIN,
+    JOB_FLUSH, /* nothing itself: what was written behind is durable now */
     /* Nobody waits for these: written behind. */
     JOB_ACCEPT,
     JOB_OUTBOX_DONE,
@@ -98,8 +99,7 @@ struct job {
  * moves into the job and is left empty.  The store signs it with the node's key
  * if it is not signed yet.  Ends with what publish_decide() says, or
  *
- * ERR_STORE  the disk is full or failed: nothing is kept
- * ERR_LIMIT  another's package with STORE_VERSIONS_MAX versions */
+ * ERR_STORE  the disk is full or failed: nothing is kept */
 struct job *job_publish(struct record *record);
 /* Ends with what publish_decide_yank() says, or ERR_STORE.  |reason| and
  * |use_instead| may be NULL. */
@@ -109,6 +109,9 @@ struct job *job_unyank(const struct package_id *id,
                        const struct semver *version);
 /* From now on |owner| owns the namespace of |id|, if nobody does yet. */
 struct job *job_pin(const struct package_id *id, const struct peer_id *owner);
+/* Done when what was submitted behind before it is durable (of a queue that is
+ * not longer than WORKER_BEHIND_GROUP_MAX). */
+struct job *job_flush(void);
 
 /* A record, verified (form and signature), that came from |from|.  Never pins
  * unless |pin|.  Ends with
@@ -116,7 +119,7 @@ struct job *job_pin(const struct package_id *id, const struct peer_id *owner);
  * ERR_NOT_OWNER       another key owns the name; counted as a conflict
  * ERR_VERSION_EXISTS  other content for a version we have
  * ERR_STALE_SEQUENCE  nothing new in it
- * ERR_LIMIT           the package has too many versions already */
+ * ERR_LIMIT           STORE_VERSIONS_MAX versions of it are held already */
 struct job *job_accept(struct span bytes, const struct peer_id *from,
                        enum accept_source source, double reputation, bool pin);
 
@@ -132,7 +135,7 @@ struct job *job_forget_peer(const struct peer_id *id);
 struct job *job_setting(const char *name, struct span value);
 
 void job_free(struct job *job);
-/* Whether somebody waits for jobs of this type. */
+/* Whether somebody waits for it: by its type, or because it has done(). */
 bool job_is_urgent(const struct job *job);
 
 #endif /* STORE_JOB_H */

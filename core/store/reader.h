@@ -37,6 +37,7 @@ enum {
     READER_LIMIT_MAX = 100, /* entries a page */
     READER_CURSOR_MAX = 320,
     READER_FACETS_MAX = 32, /* values a facet */
+    OUTBOX_PAGE_MAX = 256,
 };
 
 /* What an answer says beside a record's bytes. */
@@ -96,6 +97,7 @@ struct search_hit {
     struct span summary;     /* a JSON object that lacks its end, see below */
     struct rank_entry entry; /* for merging; .owner is NULL */
     struct peer_id publisher;
+    double text; /* how well the words match; ≥ 0 */
 };
 
 struct search_facet {  /* one value of one field */

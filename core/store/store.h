@@ -99,6 +99,7 @@ bool store_writes(const struct store *s);
 
 struct store_counts {
     uint64_t packages; /* all held */
+    uint64_t listed;   /* with a version not yanked: what search finds */
     uint64_t versions;
     uint64_t own;              /* packages we published */
     uint64_t outbox;           /* publishes not yet all over the network */

@@ -41,8 +41,7 @@ enum err worker_start(struct store *store, worker_clock clock, void *clock_ctx,
 MUST_USE
 enum err worker_submit(struct worker *w, struct job *job);
 
-/* Does all that waits, commits, ends the thread, checkpoints.  The store stays
- * open. */
+/* Does all that waits, commits, ends the thread.  The store stays open. */
 void worker_stop(struct worker *w);
 
 struct worker_status {

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/listing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "market/fold.h"
+#include "market/jcs.h"
+#include "market/query.h"
+#include "store/internal.h"
+#include "store/precedence.h"
+
+/* The texts of a listing in the order of the index's columns, each with its
+ * NUL, one behind the other. */
+struct doc {
+    char *text;
+    size_t len;
+};
+
+struct index_op {
+    int64_t slot;
+    size_t order;
+    bool is_delete;
+    struct doc doc; /* owned */
+};
+
+enum {
+    FACET_VALUE_MAX = 1024, /* filters are shorter */
+    DOC_BYTES_MAX = 4 * RECORD_BYTES_MAX,
+    DOC_COLUMN_FACETS = LISTING_COLUMNS - 1,
+    FOLDED_MAX = 4 * RECORD_BYTES_MAX,
+};
+
+/* ---- Hashes. ---- */
+
+/* FNV-1a: it is stored, so it must not change with the process. */
+static uint64_t fnv(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+    return hash;
+}
+
+#define FNV_START 0xcbf29ce484222325u
+
+int64_t text_key(const char *folded)
+{
+    uint64_t hash = fnv(FNV_START, folded);
+
+    return (int64_t)(hash ? hash : 1);
+}
+
+void facet_token(char facet, const char *value, char out[FACET_TOKEN_MAX])
+{
+    snprintf(out, FACET_TOKEN_MAX, "\xee\x80\x80%c%016llx", facet,
+             (unsigned long long)fnv(FNV_START, value));
+}
+
+/* ---- The texts. ---- */
+
+static enum err put_item(struct buf *out, const char *text)
+{
+    return buf_put(out, span_str(text));
+}
+
+static enum err put_end(struct buf *out)
+{
+    return buf_put_u8(out, '\0');
+}
+
+static enum err put_text(struct buf *out, const char *text)
+{
+    TRY(put_item(out, text));
+    return put_end(out);
+}
+
+typedef const char *(*record_list)(const struct record *r, size_t nth);
+
+static enum err put_list(struct buf *out, const struct record *r,
+                         record_list at)
+{
+    for (size_t i = 0; at(r, i) != NULL; i++) {
+        if (i > 0)
+            TRY(buf_put_u8(out, '\n'));
+        TRY(put_item(out, at(r, i)));
+    }
+    return put_end(out);
+}
+
+static enum err put_facet(struct buf *out, char facet, const char *value)
+{
+    char folded[FACET_VALUE_MAX], token[FACET_TOKEN_MAX];
+
+    /* As query_set() folds what is asked for. */
+    (void)fold_letters(span_str(value), folded, sizeof(folded));
+    facet_token(facet, folded, token);
+    TRY(put_item(out, token));
+    return buf_put_u8(out, ' ');
+}
+
+static enum err put_facet_list(struct buf *out, char facet,
+                               const struct record *r, record_list at)
+{
+    for (size_t i = 0; at(r, i) != NULL; i++)
+        TRY(put_facet(out, facet, at(r, i)));
+    return OK;
+}
+
+static enum err put_facets(struct buf *out, const struct record *r,
+                           enum record_trust trust)
+{
+    TRY(put_facet(out, 'r', record_trust_name(trust)));
+    TRY(put_facet(out, 'n', r->id.ns));
+    TRY(put_facet(out, 'l', record_text(r, "license")));
+    TRY(put_facet_list(out, 'c', r, record_category));
+    TRY(put_facet_list(out, 't', r, record_tag));
+    TRY(put_facet_list(out, 'a', r, record_author));
+    return put_end(out);
+}
+
+static enum err put_doc(struct buf *out, const struct record *r,
+                        enum record_trust trust)
+{
+    TRY(put_text(out, r->id.name));
+    TRY(put_text(out, r->id.ns));
+    TRY(put_text(out, record_text(r, "title")));
+    TRY(put_list(out, r, record_tag));
+    TRY(put_list(out, r, record_category));
+    TRY(put_text(out, record_text(r, "description")));
+    TRY(put_list(out, r, record_author));
+    TRY(put_text(out, record_text(r, "license")));
+    return put_facets(out, r, trust);
+}
+
+static enum err doc_take(struct doc *doc, struct buf *from)
+{
+    struct span text = buf_span(from);
+
+    doc->text = malloc(text.len);
+    if (doc->text == NULL)
+        return ERR_NOMEM;
+    memcpy(doc->text, text.data, text.len);
+    doc->len = text.len;
+    return OK;
+}
+
+static enum err doc_of_record(struct doc *doc, const struct record *r,
+                              enum record_trust trust, const struct mem *mem)
+{
+    struct buf out;
+    enum err err;
+
+    buf_init(&out, DOC_BYTES_MAX, mem);
+    err = put_doc(&out, r, trust);
+    if (err == OK)
+        err = doc_take(doc, &out);
+    buf_release(&out);
+    return err;
+}
+
+static void doc_columns(const struct doc *doc,
+                        const char *columns[LISTING_COLUMNS])
+{
+    const char *at = doc->text;
+
+    for (size_t i = 0; i < LISTING_COLUMNS; i++) {
+        columns[i] = at;
+        at += strlen(at) + 1;
+    }
+}
+
+static bool doc_eq(const struct doc *a, const struct doc *b)
+{
+    return span_eq(SPAN(a->text, a->len), SPAN(b->text, b->len));
+}
+
+/* What can find this package also by a word may be stale now. */
+static void doc_changed(struct store *s, const struct doc *doc)
+{
+    const char *columns[LISTING_COLUMNS];
+    char folded[FOLDED_MAX];
+
+    if (s->cache == NULL)
+        return;
+    doc_columns(doc, columns);
+    for (size_t i = 0; i < DOC_COLUMN_FACETS; i++) {
+        (void)query_fold(span_str(columns[i]), folded, sizeof(folded));
+        cache_changes_words(&s->changes, folded);
+    }
+}
+
+/* ---- Writes to the index, kept until just before the commit. ---- */
+
+static enum err ops_push(struct index_ops *ops, int64_t slot, bool is_delete,
+                         struct doc *doc)
+{
+    if (ops->count == ops->cap) {
+        size_t cap = ops->cap ? 2 * ops->cap : 64;
+        struct index_op *list = realloc(ops->list, cap * sizeof(*list));
+
+        if (list == NULL)
+            return ERR_NOMEM;
+        ops->list = list;
+        ops->cap = cap;
+    }
+    ops->list[ops->count] = (struct index_op){
+        .slot = slot, .order = ops->count, .is_delete = is_delete, .doc = *doc};
+    ops->count++;
+    *doc = (struct doc){0};
+    return OK;
+}
+
+void index_ops_truncate(struct index_ops *ops, size_t count)
+{
+    while (ops->count > count)
+        free(ops->list[--ops->count].doc.text);
+}
+
+void index_ops_release(struct index_ops *ops)
+{
+    index_ops_truncate(ops, 0);
+    free(ops->list);
+    *ops = (struct index_ops){0};
+}
+
+static int op_cmp(const void *a, const void *b)
+{
+    const struct index_op *x = a, *y = b;
+
+    if (x->slot != y->slot)
+        return x->slot < y->slot ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static enum err op_do(struct db *db, const struct index_op *op)
+{
+    const char *c[LISTING_COLUMNS];
+
+    doc_columns(&op->doc, c);
+    return db_run(db, op->is_delete ? SQL_WORDS_DELETE : SQL_WORDS_INSERT,
+                  "ittttttttt", op->slot, c[0], c[1], c[2], c[3], c[4], c[5],
+                  c[6], c[7], c[8]);
+}
+
+enum err listing_index(struct store *s)
+{
+    if (s->ops.count > 0)
+        qsort(s->ops.list, s->ops.count, sizeof(*s->ops.list), op_cmp);
+    for (size_t i = 0; i < s->ops.count; i++)
+        TRY(op_do(&s->db, &s->ops.list[i]));
+    index_ops_truncate(&s->ops, 0);
+    return OK;
+}
+
+/* ---- The summary. ---- */
+
+static enum err put_json_text(struct buf *out, const char *text)
+{
+    TRY(buf_put_u8(out, '"'));
+    for (; *text; text++) {
+        size_t plain = 0;
+
+        while ((uint8_t)text[plain] >= 0x20 && text[plain] != '"' &&
+               text[plain] != '\\')
+            plain++;
+        TRY(buf_put(out, SPAN(text, plain)));
+        text += plain;
+        if (*text == '\0')
+            break;
+        if (*text == '"' || *text == '\\')
+            TRY(buf_printf(out, "\\%c", *text));
+        else
+            TRY(buf_printf(out, "\\u%04x", (unsigned)*text));
+    }
+    return buf_put_u8(out, '"');
+}
+
+static enum err put_member(struct buf *out, const char *name, const char *text)
+{
+    TRY(buf_printf(out, ",\"%s\":", name));
+    return put_json_text(out, text);
+}
+
+static enum err put_member_array(struct buf *out, const char *name,
+                                 const json_t *metadata)
+{
+    const json_t *array = json_object_get(metadata, name);
+
+    TRY(buf_printf(out, ",\"%s\":", name));
+    if (!json_is_array(array))
+        return buf_put_str(out, "[]");
+    return jcs_write(array, out);
+}
+
+static enum err put_summary(struct buf *out, const struct record *r,
+                            enum record_trust trust)
+{
+    const json_t *metadata = json_object_get(r->json, "metadata");
+    const char *updated =
+        json_string_value(json_object_get(r->json, "updated_at"));
+    char version[SEMVER_TEXT_MAX], peer[PEER_ID_TEXT_MAX];
+
+    TRY(buf_printf(out, "{\"id\":\"%s/%s\",\"version\":\"%s\"", r->id.ns,
+                   r->id.name, semver_format(&r->version, version)));
+    TRY(put_member(out, "title", record_text(r, "title")));
+    TRY(put_member(out, "description", record_text(r, "description")));
+    TRY(put_member_array(out, "tags", metadata));
+    TRY(put_member_array(out, "categories", metadata));
+    TRY(put_member(out, "license", record_text(r, "license")));
+    TRY(put_member(out, "trust", record_trust_name(trust)));
+    TRY(put_member(out, "updated_at", updated ? updated : ""));
+    if (peer_id_is_none(&r->publisher))
+        return buf_put_str(out, ",\"publisher\":null");
+    return buf_printf(out, ",\"publisher\":\"%s\"",
+                      peer_id_format(&r->publisher, peer));
+}
+
+/* ---- The slot. ---- */
+
+static double stat_of(const struct record *r, const char *name)
+{
+    const json_t *stats = json_object_get(r->json, "stats");
+    json_int_t value = json_integer_value(json_object_get(stats, name));
+
+    return value > 0 ? (double)value : 0;
+}
+
+static double at_most_1(double v)
+{
+    return v < 0 ? 0 : v > 1 ? 1 : v;
+}
+
+/* 0…1: trust, the source's reputation, use, and how lately it was updated. */
+static double static_quality(const struct listing_source *source,
+                             const struct record *head, wall_ms wall)
+{
+    static const double year_ms = 365.0 * 24 * 3600 * 1000;
+    double use = stat_of(head, "downloads") + 10 * stat_of(head, "stars");
+    double age = at_most_1((double)(wall - head->updated_at) / (3 * year_ms));
+    double reputation = source->is_own ? 1 : source->reputation;
+
+    return 0.40 * (double)source->trust / TRUST_SELF_CERTIFIED +
+           0.20 * at_most_1(reputation) + 0.25 * at_most_1(log10(1 + use) / 6) +
+           0.15 * (1 - age);
+}
+
+static int quality_class(const struct listing_source *source,
+                         const struct record *head, wall_ms wall)
+{
+    return (int)(static_quality(source, head, wall) *
+                 (SLOT_QUALITY_MAX + 0.999));
+}
+
+static int length_class(size_t len)
+{
+    int class = (int)(4 * log2((double)len + 1));
+
+    return class < 1 << SLOT_LENGTH_BITS ? class : (1 << SLOT_LENGTH_BITS) - 1;
+}
+
+static bool is_near(int a, int b)
+{
+    return a - b <= 1 && b - a <= 1;
+}
+
+static int64_t new_slot(struct store *s, int quality, int length)
+{
+    int64_t order = s->tally.next_slot++;
+
+    return (int64_t)(SLOT_QUALITY_MAX - quality)
+               << (SLOT_ORDER_BITS + SLOT_LENGTH_BITS) |
+           order << SLOT_LENGTH_BITS | length;
+}
+
+bool listing_is_misplaced(const struct listing_source *source,
+                          const struct record *head, wall_ms wall)
+{
+    return !is_near(slot_quality(source->slot),
+                    quality_class(source, head, wall));
+}
+
+/* A package moves only when it is off by more than one class. */
+static int64_t choose_slot(struct store *s, const struct listing_source *source,
+                           const struct record *head, size_t len, wall_ms wall)
+{
+    int quality = quality_class(source, head, wall);
+    int length = length_class(len);
+
+    if (source->slot != 0 && is_near(slot_quality(source->slot), quality) &&
+        is_near(slot_length(source->slot), length))
+        return source->slot;
+    return new_slot(s, quality, length);
+}
+
+/* ---- Rows. ---- */
+
+static enum err put_columns(const struct db *db, struct buf *out)
+{
+    for (int i = 0; i < LISTING_COLUMNS; i++)
+        TRY(put_text(out, db_text(db, SQL_LISTING_TEXTS, i)));
+    return OK;
+}
+
+/* The texts as they are indexed at |slot|; none if it is 0. */
+static enum err doc_of_slot(struct store *s, int64_t slot, struct doc *doc)
+{
+    struct buf out;
+    bool has_row;
+    enum err err;
+
+    if (slot == 0)
+        return OK;
+    buf_init(&out, DOC_BYTES_MAX, s->mem);
+    err = db_query(&s->db, SQL_LISTING_TEXTS, &has_row, "i", slot);
+    if (err == OK && !has_row)
+        err = ERR_STORE_CORRUPT;
+    if (err == OK)
+        err = put_columns(&s->db, &out);
+    db_done(&s->db, SQL_LISTING_TEXTS);
+    if (err == OK)
+        err = doc_take(doc, &out);
+    buf_release(&out);
+    return err;
+}
+
+static enum err write_row(struct store *s, const struct listing_source *source,
+                          const struct record *r, int64_t slot,
+                          const struct doc *doc, struct span summary)
+{
+    const char *c[LISTING_COLUMNS];
+    char name[PACKAGE_NAME_MAX + 1], title[4 * RECORD_TITLE_MAX + 1];
+    struct precedence precedence;
+
+    doc_columns(doc, c);
+    (void)query_fold(span_str(c[0]), name, sizeof(name));
+    (void)query_fold(span_str(c[2]), title, sizeof(title));
+    return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiisstttttttttst", slot,
+                  source->package, (int64_t)source->trust, (int64_t)r->sequence,
+                  (int64_t)r->updated_at, (int64_t)stat_of(r, "downloads"),
+                  source->is_own ? 1.0 : source->reputation, text_key(name),
+                  text_key(title), precedence_encode(&r->version, &precedence),
+                  peer_id_span(&r->publisher), c[1], c[0], c[2], c[3], c[4],
+                  c[7], c[6], c[8], summary, c[5]);
+}
+
+static enum err put_row(struct store *s, const struct listing_source *source,
+                        const struct record *head, int64_t slot,
+                        const struct doc *doc)
+{
+    struct buf summary;
+    enum err err;
+
+    buf_init(&summary, DOC_BYTES_MAX, s->mem);
+    err = put_summary(&summary, head, source->trust);
+    if (err == OK)
+        err = write_row(s, source, head, slot, doc, buf_span(&summary));
+    buf_release(&summary);
+    return err;
+}
+
+static enum err put_docs(struct store *s, const struct listing_source *source,
+                         const struct record *head, wall_ms wall,
+                         struct doc *was, struct doc *is, int64_t *slot)
+{
+    bool is_listed = source->slot != 0;
+
+    TRY(doc_of_slot(s, source->slot, was));
+    TRY(doc_of_record(is, head, source->trust, s->mem));
+    *slot = choose_slot(s, source, head, is->len, wall);
+    doc_changed(s, is);
+    if (is_listed && *slot != source->slot)
+        TRY(db_run(&s->db, SQL_LISTING_DELETE, "i", source->slot));
+    TRY(put_row(s, source, head, *slot, is));
+    if (is_listed && *slot == source->slot && doc_eq(was, is))
+        return OK;
+    if (is_listed) {
+        doc_changed(s, was);
+        TRY(ops_push(&s->ops, source->slot, true, was));
+    } else {
+        s->tally.listed++;
+    }
+    return ops_push(&s->ops, *slot, false, is);
+}
+
+enum err listing_put(struct store *s, const struct listing_source *source,
+                     const struct record *head, wall_ms wall, int64_t *slot)
+{
+    struct doc was = {0}, is = {0};
+    enum err err = put_docs(s, source, head, wall, &was, &is, slot);
+
+    free(was.text);
+    free(is.text);
+    return err;
+}
+
+enum err listing_drop(struct store *s, int64_t slot)
+{
+    struct doc was = {0};
+    enum err err;
+
+    if (slot == 0)
+        return OK;
+    err = doc_of_slot(s, slot, &was);
+    if (err == OK) {
+        doc_changed(s, &was);
+        err = db_run(&s->db, SQL_LISTING_DELETE, "i", slot);
+    }
+    if (err == OK)
+        err = ops_push(&s->ops, slot, true, &was);
+    if (err == OK)
+        s->tally.listed--;
+    free(was.text);
+    return err;
+}

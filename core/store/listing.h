@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_LISTING_H
+#define STORE_LISTING_H
+
+#include "base/span.h"
+#include "base/time.h"
+#include "market/record.h"
+#include "souk/err.h"
+
+/* What search shows of a package: its row in `listing`, its words in the FTS5
+ * index, and its slot.  The slot is the rowid of both; lower is better, so
+ * FTS5 meets good packages first and a search may stop early:
+ *
+ *      slot = 63 − static quality (6 bits) ‖ order of coming (40) ‖ length (6)
+ *
+ * The length class of the text rides in the slot too, so the scoring function
+ * needs no further look-up.
+ *
+ * FTS5 writes out what it gathered at every savepoint and whenever rowids do
+ * not ascend.  So writes to it wait in |index_ops| and are done in order of
+ * slot, just before the commit. */
+struct store;
+
+enum {
+    SLOT_LENGTH_BITS = 6,
+    SLOT_ORDER_BITS = 40,
+    SLOT_QUALITY_MAX = 63,
+    LISTING_COLUMNS = 9, /* of the index */
+};
+
+static inline int slot_quality(int64_t slot)
+{
+    return SLOT_QUALITY_MAX -
+           (int)(slot >> (SLOT_ORDER_BITS + SLOT_LENGTH_BITS));
+}
+static inline int slot_length(int64_t slot)
+{
+    return (int)(slot & ((1 << SLOT_LENGTH_BITS) - 1));
+}
+
+struct index_op;
+struct index_ops {
+    struct index_op *list;
+    size_t count;
+    size_t cap;
+};
+void index_ops_truncate(struct index_ops *ops, size_t count);
+void index_ops_release(struct index_ops *ops);
+
+/* What a listing is made from, besides the head record. */
+struct listing_source {
+    int64_t package;
+    int64_t slot; /* 0: not listed yet */
+    enum record_trust trust;
+    bool is_own;
+    double reputation;
+};
+
+/* List |head|, anew or in place of what was there; |*slot| is where. */
+MUST_USE
+enum err listing_put(struct store *s, const struct listing_source *source,
+                     const struct record *head, wall_ms wall, int64_t *slot);
+MUST_USE
+enum err listing_drop(struct store *s, int64_t slot);
+/* Do what waits in s->ops. */
+MUST_USE
+enum err listing_index(struct store *s);
+/* Would listing_put() give |slot| another place now? */
+bool listing_is_misplaced(const struct listing_source *source,
+                          const struct record *head, wall_ms wall);
+
+/* The token by which the index knows that a package has |value| in |facet| ('c'
+ * category, 't' tag, 'a' author, 'l' license, 'n' namespace, 'r' trust):
+ * U+E000, which no query's word contains, and a hash. */
+enum { FACET_TOKEN_MAX = 24 };
+void facet_token(char facet, const char *value, char out[FACET_TOKEN_MAX]);
+/* A hash for exact names and titles, of the folded text; never 0. */
+int64_t text_key(const char *folded);
+
+#endif /* STORE_LISTING_H */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/perform.h"
+
+#include "store/catalogue.h"
+#include "store/state.h"
+
+static enum err outbox_done(struct store *s, int64_t id)
+{
+    TRY(db_run(&s->db, SQL_OUTBOX_DONE, "i", id));
+    s->tally.outbox -= sqlite3_changes64(s->db.handle);
+    return OK;
+}
+
+static enum err do_job(struct store *s, struct job *job, wall_ms wall,
+                       bool *keep)
+{
+    switch (job->type) {
+    case JOB_PUBLISH:
+        return catalogue_publish(s, job, wall);
+    case JOB_YANK:
+    case JOB_UNYANK:
+        return catalogue_yank(s, job, wall);
+    case JOB_PIN:
+        return catalogue_pin(s, &job->in.pin.id, &job->in.pin.owner, wall);
+    case JOB_FLUSH:
+        return OK;
+    case JOB_ACCEPT:
+        return catalogue_accept(s, job, wall, keep);
+    case JOB_OUTBOX_DONE:
+        return outbox_done(s, job->in.outbox_id);
+    case JOB_SAVE_RECORD:
+        return state_put_record(&s->db, &job->in.record);
+    case JOB_FORGET_RECORD:
+        return state_forget_record(&s->db, &job->in.record);
+    case JOB_SAVE_PROVIDER:
+        return state_put_provider(&s->db, &job->in.provider);
+    case JOB_FORGET_PROVIDER:
+        return state_forget_provider(&s->db, &job->in.provider);
+    case JOB_SAVE_PEER:
+        return state_put_peer(&s->db, &job->in.peer);
+    case JOB_FORGET_PEER:
+        return state_forget_peer(&s->db, &job->in.peer.reputation.peer);
+    case JOB_SETTING:
+        return db_run(&s->db, SQL_SETTING_PUT, "ts", job->in.setting.name,
+                      job->in.setting.value);
+    }
+    return ERR_INTERNAL;
+}
+
+/* What can still fail as a whole has not been seen by anybody yet. */
+enum err txn_begin(struct store *s, struct txn *t)
+{
+    t->tally = s->tally;
+    return db_run(&s->db, SQL_BEGIN, "");
+}
+
+static void txn_undo(struct store *s, const struct txn *t)
+{
+    if (!sqlite3_get_autocommit(s->db.handle))
+        db_try(&s->db, SQL_ROLLBACK);
+    index_ops_truncate(&s->ops, 0);
+    memset(&s->changes, 0, sizeof(s->changes));
+    s->tally = t->tally;
+}
+
+enum err txn_end(struct store *s, const struct txn *t, enum err err)
+{
+    if (err == OK)
+        err = listing_index(s);
+    if (err == OK)
+        err = db_run(&s->db, SQL_COMMIT, "");
+    atomic_store(&s->shown.writes, err == OK);
+    if (err != OK) {
+        txn_undo(s, t);
+        return err;
+    }
+    shown_update(s);
+    cache_apply(s->cache, &s->changes);
+    return OK;
+}
+
+/* One job inside the transaction.  An error returned here ends the whole
+ * transaction; a job's own is in job->err. */
+static enum err do_guarded(struct store *s, struct job *job, wall_ms wall)
+{
+    struct tally tally = s->tally;
+    size_t ops = s->ops.count;
+    bool keep = false;
+
+    TRY(db_run(&s->db, SQL_SAVEPOINT, ""));
+    job->err = do_job(s, job, wall, &keep);
+    /* SQLite gives a whole transaction up when, say, the disk is full. */
+    if (sqlite3_get_autocommit(s->db.handle))
+        return job->err ? job->err : ERR_STORE;
+    if (job->err != OK && !keep) {
+        TRY(db_run(&s->db, SQL_UNDO, ""));
+        index_ops_truncate(&s->ops, ops);
+        tally.refused = s->tally.refused;
+        s->tally = tally;
+    }
+    return db_run(&s->db, SQL_RELEASE, "");
+}
+
+/* Nobody may take for done what was not committed. */
+static void fail_all(struct job *const *jobs, size_t count, enum err err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (jobs[i]->err == OK)
+            jobs[i]->err = err;
+        jobs[i]->out.outbox_id = 0;
+    }
+}
+
+void store_perform(struct store *s, struct job *const *jobs, size_t count,
+                   wall_ms wall)
+{
+    struct txn t;
+    enum err err = txn_begin(s, &t);
+
+    if (err != OK) {
+        atomic_store(&s->shown.writes, false);
+        fail_all(jobs, count, err);
+        return;
+    }
+    for (size_t i = 0; i < count && err == OK; i++)
+        err = do_guarded(s, jobs[i], wall);
+    err = txn_end(s, &t, err);
+    if (err != OK)
+        fail_all(jobs, count, err);
+}
