@@ -28,7 +28,9 @@
 struct yamux;
 
 enum {
-    YAMUX_FRAME_IN_MAX = 1024 * 1024, /* payload; rust ends a session above */
+    /* Payload.  rust ends a session above 1 MiB, but js fills a whole window
+     * with one frame, and ours grow to 16 MiB. */
+    YAMUX_FRAME_IN_MAX = 16 * 1024 * 1024,
     YAMUX_FRAME_OUT_MAX = 16 * 1024,  /* payload: one turn */
     YAMUX_UNACKED_MAX = 256,          /* our streams the peer did not ACK yet */
     YAMUX_OWED_MAX = 16 * 1024,       /* bytes of pongs and resets unsent */

@@ -269,7 +269,7 @@ static void what_is_forbidden_ends_the_session(void **state)
     static const uint8_t away_syn[] = {FRAME(3, SYN, 0, 0)};
     static const uint8_t parity[] = {FRAME(0, SYN, 2, 0)};
     static const uint8_t again[] = {FRAME(1, SYN, 1, 0), FRAME(1, SYN, 1, 0)};
-    static const uint8_t huge[] = {FRAME(0, SYN, 1, MIB + 1)};
+    static const uint8_t huge[] = {FRAME(0, SYN, 1, 16 * MIB + 1)};
     static const uint8_t over[] = {FRAME(0, SYN, 1, 256 * KIB + 1)};
     static const uint8_t window[] = {FRAME(1, SYN, 1, 0xfffbffff),
                                      FRAME(1, 0, 1, 1)};
@@ -288,7 +288,7 @@ static void what_is_forbidden_ends_the_session(void **state)
         {"go-away with a flag", away_syn, sizeof(away_syn), ERR_PROTO},
         {"a dialer's even id", parity, sizeof(parity), ERR_PROTO},
         {"a second SYN", again, sizeof(again), ERR_PROTO},
-        {"more than 1 MiB", huge, sizeof(huge), ERR_FRAME_SIZE},
+        {"more than 16 MiB", huge, sizeof(huge), ERR_FRAME_SIZE},
         {"a byte beyond the window", over, sizeof(over), ERR_FLOW_CONTROL},
         {"a window of 2^32", window, sizeof(window), ERR_FLOW_CONTROL},
     };

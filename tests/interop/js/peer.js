@@ -103,9 +103,12 @@ async function serveBulk (stream) {
 
 function reader (stream) {
   const chunks = stream[Symbol.asyncIterator]()
+  // Listens from the first next() on, and what ended before is lost.
+  let next = chunks.next()
   let left = Buffer.alloc(0)
   const more = async () => {
-    const { value, done } = await chunks.next()
+    const { value, done } = await next
+    next = chunks.next()
     if (done) throw new Error('the stream ended early')
     return Buffer.from(value.subarray())
   }
@@ -160,10 +163,10 @@ async function bulk ({ peer, send, receive }) {
   const head = Buffer.alloc(16)
   head.writeBigUInt64BE(BigInt(send), 0)
   head.writeBigUInt64BE(BigInt(receive), 8)
+  const input = reader(stream)
   const begun = performance.now()
   await sendAll(stream, head)
   await sendBulk(stream, BigInt(send))
-  const input = reader(stream)
   const got = (await input.hashed(BigInt(receive))).toString('hex')
   const told = (await input.exactly(32)).toString('hex')
   const seconds = (performance.now() - begun) / 1000
