@@ -101,16 +101,25 @@ async function serveBulk (stream) {
   }
 }
 
+// The stream's own iterator loses data that its end follows at once.
 function reader (stream) {
-  const chunks = stream[Symbol.asyncIterator]()
-  // Listens from the first next() on, and what ended before is lost.
-  let next = chunks.next()
+  const chunks = []
+  let ended = false
+  let wake = () => {}
   let left = Buffer.alloc(0)
+  stream.addEventListener('message', ({ data }) => {
+    chunks.push(Buffer.from(data.subarray()))
+    wake()
+  })
+  for (const end of ['remoteCloseWrite', 'close']) {
+    stream.addEventListener(end, () => { ended = true; wake() })
+  }
   const more = async () => {
-    const { value, done } = await next
-    next = chunks.next()
-    if (done) throw new Error('the stream ended early')
-    return Buffer.from(value.subarray())
+    while (chunks.length === 0) {
+      if (ended) throw new Error('the stream ended early')
+      await new Promise(resolve => { wake = resolve })
+    }
+    return chunks.shift()
   }
   return {
     async exactly (n) {
