@@ -5,6 +5,9 @@
 #include "multi/base.h"
 #include "multi/uvarint.h"
 
+_Static_assert(sizeof(struct cid) == 4 * 8 + MULTIHASH_DIGEST_MAX,
+               "no padding");
+
 /* The lengths of the hashes we know; others may have any. */
 static bool is_length_allowed(uint64_t code, size_t len)
 {
@@ -46,7 +49,7 @@ enum err multihash_decode(struct multihash *out, struct span in)
         return ERR_PROTO;
     if (digest.len > MULTIHASH_DIGEST_MAX)
         return ERR_LIMIT;
-    *out = (struct multihash){.code = code, .len = (uint8_t)digest.len};
+    *out = (struct multihash){.code = code, .len = digest.len};
     if (digest.len > 0)
         memcpy(out->digest, digest.data, digest.len);
     return OK;
@@ -63,7 +66,7 @@ size_t cid_encode(const struct cid *c, uint8_t out[CID_MAX])
     size_t n = 0;
 
     if (c->version > 0) {
-        out[n++] = c->version;
+        n += uvarint_encode(c->version, out);
         n += uvarint_encode(c->codec, out + n);
     }
     return n + multihash_encode(&c->hash, out + n);

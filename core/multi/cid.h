@@ -11,7 +11,8 @@
  *      CIDv0       12 20 ‖ 32 bytes, in base58 without prefix ("Qm…")
  *      CIDv1       01 ‖ uvarint codec ‖ multihash, in multibase ("bafk…")
  *
- * Both are values: unused bytes are zero, so whole structs may be compared. */
+ * Both are values without padding, unused bytes zero: whole structs may be
+ * compared. */
 enum {
     MULTIHASH_IDENTITY = 0x00,
     MULTIHASH_SHA256 = 0x12,
@@ -35,7 +36,7 @@ enum {
 
 struct multihash {
     uint64_t code;
-    uint8_t len;
+    uint64_t len;
     uint8_t digest[MULTIHASH_DIGEST_MAX];
 };
 
@@ -48,7 +49,7 @@ MUST_USE
 enum err multihash_decode(struct multihash *out, struct span in);
 
 struct cid {
-    uint8_t version; /* 0 or 1 */
+    uint64_t version; /* 0 or 1 */
     uint64_t codec;
     struct multihash hash;
 };

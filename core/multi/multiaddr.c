@@ -182,8 +182,9 @@ static enum err append(struct multiaddr *m, struct span s)
 static enum err append_number(struct multiaddr *m, uint64_t v)
 {
     uint8_t bytes[UVARINT_MAX];
+    size_t n = uvarint_encode(v, bytes);
 
-    return append(m, SPAN(bytes, uvarint_encode(v, bytes)));
+    return append(m, SPAN(bytes, n));
 }
 
 static enum err append_part(struct multiaddr *m, const struct rule *rule,

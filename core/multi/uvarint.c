@@ -24,8 +24,9 @@ size_t uvarint_encode(uint64_t v, uint8_t out[UVARINT_MAX])
 enum err uvarint_put(struct buf *b, uint64_t v)
 {
     uint8_t bytes[UVARINT_MAX];
+    size_t n = uvarint_encode(v, bytes);
 
-    return buf_put(b, SPAN(bytes, uvarint_encode(v, bytes)));
+    return buf_put(b, SPAN(bytes, n));
 }
 
 enum err uvarint_recv(struct uvarint *u, struct span *in, bool *whole)

@@ -45,15 +45,15 @@ struct noise {
  * made: the message is built in |msg| first. */
 static enum err send_message(struct noise *n, struct buf *msg)
 {
-    size_t len = buf_len(msg);
+    struct span body = buf_span(msg);
     uint8_t *at;
 
-    assert(len <= NOISE_FRAME_MAX);
-    TRY(buf_reserve(n->config.out, HEADER_LEN + len, &at));
-    at[0] = (uint8_t)(len >> 8);
-    at[1] = (uint8_t)len;
-    memcpy(at + HEADER_LEN, buf_span(msg).data, len);
-    buf_grow(n->config.out, HEADER_LEN + len);
+    assert(body.data != NULL && body.len <= NOISE_FRAME_MAX);
+    TRY(buf_reserve(n->config.out, HEADER_LEN + body.len, &at));
+    at[0] = (uint8_t)(body.len >> 8);
+    at[1] = (uint8_t)body.len;
+    memcpy(at + HEADER_LEN, body.data, body.len);
+    buf_grow(n->config.out, HEADER_LEN + body.len);
     return OK;
 }
 
