@@ -34,26 +34,26 @@ enum err identify_encode(const struct identify_self *self,
 {
     ProtobufCBinaryData addrs[IDENTIFY_ADDRS_MAX];
     ProtobufCBinaryData protocols[IDENTIFY_PROTOCOLS_MAX];
-    size_t n = self->addr_count;
+    size_t most = self->addr_count < IDENTIFY_ADDRS_MAX ? self->addr_count
+                                                        : IDENTIFY_ADDRS_MAX;
+    size_t n = most;
     bool with_record = self->signed_record.len > 0;
     Wire__Identify m;
 
     (void)mem;
     assert(self->protocol_count <= IDENTIFY_PROTOCOLS_MAX);
-    if (n > IDENTIFY_ADDRS_MAX)
-        n = IDENTIFY_ADDRS_MAX;
     for (;;) {
         fill_message(self, n, with_record, addrs, protocols, &m);
         if (wire__identify__get_packed_size(&m) <= IDENTIFY_SENT_MAX)
             return wire_put_delim(out, &m.base);
-        if (n > 1)
+        if (n > (with_record ? 1u : 0u)) {
             n--;
-        else if (with_record)
+        } else if (with_record) {
             with_record = false;
-        else if (n > 0)
-            n--;
-        else
+            n = most;
+        } else {
             return ERR_LIMIT;
+        }
     }
 }
 
