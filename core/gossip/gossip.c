@@ -129,7 +129,7 @@ void gossip_free(struct gossip *g)
 
 /* ---- Small things the room shares. ---- */
 
-struct peer *peer_find(const struct gossip *g, const struct peer_id *id)
+struct peer *gossip_peer_find(const struct gossip *g, const struct peer_id *id)
 {
     struct peer *p;
 
@@ -261,7 +261,7 @@ enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
     struct peer *p;
     enum err err;
 
-    if (peer_find(g, peer) != NULL)
+    if (gossip_peer_find(g, peer) != NULL)
         return OK;
     if (MAP_COUNT(g->peers) >= g->config.peers_max)
         return ERR_LIMIT;
@@ -286,7 +286,7 @@ enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
 
 void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now)
 {
-    struct peer *p = peer_find(g, peer);
+    struct peer *p = gossip_peer_find(g, peer);
     uint32_t mesh;
 
     if (p == NULL)
@@ -300,7 +300,7 @@ void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now)
 void gossip_set_app_score(struct gossip *g, const struct peer_id *peer,
                           double score)
 {
-    struct peer *p = peer_find(g, peer);
+    struct peer *p = gossip_peer_find(g, peer);
 
     if (p != NULL)
         p->app_score = score;
@@ -613,7 +613,7 @@ size_t gossip_mesh_count(const struct gossip *g, struct span topic)
 bool gossip_is_in_mesh(const struct gossip *g, struct span topic,
                        const struct peer_id *peer)
 {
-    struct peer *p = peer_find(g, peer);
+    struct peer *p = gossip_peer_find(g, peer);
     int t = topic_index(g, topic);
 
     return p != NULL && t >= 0 && (p->mesh & topic_bit((unsigned)t));

@@ -260,7 +260,7 @@ static enum err admit(struct gossip *g, struct peer *p, struct span rpc,
 enum err gossip_on_rpc(struct gossip *g, const struct peer_id *peer,
                        struct span rpc, tstamp now, wall_ms wall)
 {
-    struct peer *p = peer_find(g, peer);
+    struct peer *p = gossip_peer_find(g, peer);
     Wire__GossipRpc *msg;
     bool is_within;
 

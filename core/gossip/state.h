@@ -163,7 +163,7 @@ struct gossip {
 
 /* ---- gossip.c ---- */
 
-struct peer *peer_find(const struct gossip *g, const struct peer_id *id);
+struct peer *gossip_peer_find(const struct gossip *g, const struct peer_id *id);
 struct peer *peer_by_serial(const struct gossip *g, uint32_t serial);
 /* -1: not in the allow-list. */
 int topic_index(const struct gossip *g, struct span name);

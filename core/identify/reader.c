@@ -84,8 +84,8 @@ static void take_protocols(struct identify_info *info, const Wire__Identify *m)
 static void take_addrs(struct identify_info *info, const Wire__Identify *m)
 {
     for (size_t i = 0; i < m->n_listen_addrs; i++)
-        addrs_add(info->addrs, &info->addr_count, wire_span(m->listen_addrs[i]),
-                  &info->peer);
+        identify_addrs_add(info->addrs, &info->addr_count,
+                           wire_span(m->listen_addrs[i]), &info->peer);
     if (m->observed_addr.len > 0 &&
         multiaddr_decode(&info->observed, wire_span(m->observed_addr)) != OK)
         info->observed = (struct multiaddr){0};

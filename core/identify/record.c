@@ -102,8 +102,9 @@ enum err identify_make_record(const struct ed25519_keypair *key,
 
 /* ---- Reading. ---- */
 
-void addrs_add(struct multiaddr addrs[IDENTIFY_ADDRS_MAX], size_t *count,
-               struct span bytes, const struct peer_id *remote)
+void identify_addrs_add(struct multiaddr addrs[IDENTIFY_ADDRS_MAX],
+                        size_t *count, struct span bytes,
+                        const struct peer_id *remote)
 {
     struct multiaddr addr;
     struct peer_id named;
@@ -160,8 +161,8 @@ static enum err open_payload(struct span payload, const struct peer_id *remote,
     out->seq = record->seq;
     out->addr_count = 0;
     for (size_t i = 0; i < record->n_addresses; i++)
-        addrs_add(out->addrs, &out->addr_count,
-                  wire_span(record->addresses[i]->multiaddr), remote);
+        identify_addrs_add(out->addrs, &out->addr_count,
+                           wire_span(record->addresses[i]->multiaddr), remote);
     return OK;
 }
 

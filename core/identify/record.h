@@ -23,7 +23,8 @@ MUST_USE enum err record_open(struct span envelope,
 
 /* Append the address |bytes| to |addrs| unless it cannot be read, is there
  * already, names another peer, or there is no room. */
-void addrs_add(struct multiaddr addrs[IDENTIFY_ADDRS_MAX], size_t *count,
-               struct span bytes, const struct peer_id *remote);
+void identify_addrs_add(struct multiaddr addrs[IDENTIFY_ADDRS_MAX],
+                        size_t *count, struct span bytes,
+                        const struct peer_id *remote);
 
 #endif /* IDENTIFY_RECORD_H */
