@@ -30,7 +30,7 @@ double rank_score(const struct rank_facts *f, wall_ms wall)
     double text = clamp(f->text, 1e9);
     double score =
         WEIGHT_TEXT * text / (text + 1) +
-        WEIGHT_TRUST * f->trust / TRUST_SELF_CERTIFIED +
+        WEIGHT_TRUST * (double)f->trust / TRUST_SELF_CERTIFIED +
         WEIGHT_REPUTATION * clamp(f->reputation / REPUTATION_MAX, 1) +
         WEIGHT_RECENCY * recency(f->updated_at, wall);
 

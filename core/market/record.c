@@ -2,6 +2,7 @@
 #include "market/record.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "crypto/hash.h"
 #include "market/check.h"
@@ -10,6 +11,25 @@
 #include "multi/base.h"
 
 enum { JSON_FLAGS = JSON_REJECT_DUPLICATES };
+
+static void *alloc_or_abort(size_t size)
+{
+    void *ptr = mem_try(&mem_libc, NULL, size ? size : 1);
+
+    if (ptr == NULL)
+        abort();
+    return ptr;
+}
+
+static void release(void *ptr)
+{
+    mem_free(&mem_libc, ptr);
+}
+
+void record_init(void)
+{
+    json_set_alloc_funcs(alloc_or_abort, release);
+}
 
 void record_release(struct record *r)
 {

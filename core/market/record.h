@@ -98,6 +98,11 @@ struct record {
     size_t signature_at, signature_len;
 };
 
+/* Once a process, before the first record: let jansson abort when memory ends,
+ * as our own small allocations do.  Otherwise its lexer (2.14) goes on, and
+ * loses a character of the text it reads without an error, or crashes. */
+void record_init(void);
+
 /* Fill |r| from |text|, whatever its spacing.  On error |r| is empty and
  * |problems| says what is wrong and where.
  *
