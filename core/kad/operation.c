@@ -442,6 +442,18 @@ void operation_begin(struct kad *k, struct operation *op, tstamp now)
 
 /* --- answers ----------------------------------------------------------- */
 
+/* Whether it is worth asking: others still name peers that we found dead, and
+ * peers that nobody can dial. */
+static bool is_promising(const struct kad *k, const struct peer_id *id,
+                         const struct addrs *addrs)
+{
+    const struct contact *c = routing_find(&k->routing, id);
+
+    if (peer_id_eq(id, &k->config.self))
+        return false;
+    return c ? c->place != CONTACT_LOST : addrs->count > 0;
+}
+
 /* Nearer peers, as another tells of them.  At most KAD_CLOSER_MAX count. */
 static void take_closer(struct kad *k, struct operation *op, int slot,
                         const Wire__KadMessage *msg)
@@ -458,12 +470,11 @@ static void take_closer(struct kad *k, struct operation *op, int slot,
         struct peer_id id;
         float score;
 
-        if (!peer_from_wire(k, msg->closer_peers[i], &id, &addrs) ||
-            peer_id_eq(&id, &k->config.self) ||
-            (score = peer_score(k, &id)) < 0)
-            k->stats.closer_ignored++;
-        else if (addrs.count > 0 || routing_find(&k->routing, &id) != NULL)
+        if (peer_from_wire(k, msg->closer_peers[i], &id, &addrs) &&
+            is_promising(k, &id, &addrs) && (score = peer_score(k, &id)) >= 0)
             (void)lookup_add(&op->lookup, &id, addrs_span(&addrs), hop, score);
+        else
+            k->stats.closer_ignored++;
         addrs_release(&addrs, k->mem);
     }
 }

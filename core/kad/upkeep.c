@@ -175,6 +175,8 @@ static void refresh(struct kad *k, tstamp now)
         return;
     if (depth > REFRESH_BUCKETS_MAX)
         depth = REFRESH_BUCKETS_MAX;
+    if (k->routing.count < KAD_K)
+        depth = 0; /* the lookup of ourselves asks everybody */
     if (k->refresh_next > depth) {
         k->refresh_next = 0;
         k->refresh_at =
