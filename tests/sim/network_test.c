@@ -83,7 +83,7 @@ static void an_announcement_is_heard_once_by_each(void **state)
     for (unsigned i = 0; i < 3; i++) {
         char id[32];
 
-        (void)snprintf(id, sizeof(id), "org/from-%u", i);
+        (void)snprintf(id, sizeof(id), "n%u/from", i);
         publish(s, i, id, "1.0.0");
     }
     sim_run(s, 5 * SECONDS);
@@ -93,7 +93,7 @@ static void an_announcement_is_heard_once_by_each(void **state)
         for (unsigned k = 0; k < 3; k++) {
             char id[32];
 
-            (void)snprintf(id, sizeof(id), "org/from-%u", k);
+            (void)snprintf(id, sizeof(id), "n%u/from", k);
             assert_true(sim_holds(s, i, id, "1.0.0"));
         }
     }
@@ -126,8 +126,8 @@ static void a_node_finds_peers_it_was_not_told_of(void **state)
 
 static void a_late_comer_finds_by_words_what_it_never_heard(void **state)
 {
-    static const char *const ids[] = {"org/red-apple", "org/green-apple",
-                                      "org/red-pear", "org/plum", "org/quince"};
+    static const char *const ids[] = {"a/red-apple", "b/green-apple",
+                                      "c/red-pear", "a/plum", "b/quince"};
     struct sim *s = quiet_network(4, 4);
     struct request *r;
     unsigned late;
@@ -142,7 +142,7 @@ static void a_late_comer_finds_by_words_what_it_never_heard(void **state)
 
     late = sim_add_knowing(s, 1, SIM_NOBODY);
     assert_true(sim_settle(s, 3, 60 * SECONDS));
-    assert_false(sim_holds(s, late, "org/plum", "1.0.0"));
+    assert_false(sim_holds(s, late, "a/plum", "1.0.0"));
     r = sim_search(s, late, "apple", 3, 2 * SECONDS);
     assert_err(OK, r->err);
     assert_true(r->lookup.complete);
@@ -258,14 +258,14 @@ static void ten_peers_keep_twenty_keys(void **state)
     for (unsigned k = 0; k < 20; k++) {
         char id[32];
 
-        (void)snprintf(id, sizeof(id), "org/key-%u", k);
+        (void)snprintf(id, sizeof(id), "n%u/key-%u", k % 10, k);
         publish(s, k % 10, id, "1.0.0");
     }
     for (unsigned k = 0; k < 20; k++)
         for (unsigned i = 0; i < 10; i++) {
             char id[32];
 
-            (void)snprintf(id, sizeof(id), "org/key-%u", k);
+            (void)snprintf(id, sizeof(id), "n%u/key-%u", k % 10, k);
             assert_gets(s, i, id, "1.0.0");
         }
     sim_free(s);
@@ -280,14 +280,14 @@ static void fifty_nodes_find_what_any_of_them_has(void **state)
     for (unsigned k = 0; k < 10; k++) {
         char id[32];
 
-        (void)snprintf(id, sizeof(id), "org/wide-%u", k);
+        (void)snprintf(id, sizeof(id), "n%u/wide", k);
         publish(s, k * 5, id, "1.0.0");
     }
     sim_run(s, 5 * SECONDS);
     for (unsigned i = 0; i < 50; i++) {
         char id[32];
 
-        (void)snprintf(id, sizeof(id), "org/wide-%u", i % 10);
+        (void)snprintf(id, sizeof(id), "n%u/wide", i % 10);
         assert_gets(s, i, id, "1.0.0");
         assert_int_equal(0, sim_heard_again(s, i));
     }

@@ -626,7 +626,8 @@ static void on_connect(struct sim *s, struct pipe *p)
         return;
     }
     open_end(s, p, 1, to, conn);
-    event_new(s, EV_DIALLED, p, 0, s->now + latency(s));
+    p->arrives[0] = s->now + latency(s); /* no byte before the handshake */
+    event_new(s, EV_DIALLED, p, 0, p->arrives[0]);
     drain(s, to);
 }
 
@@ -785,6 +786,8 @@ enum err sim_publish(struct sim *s, unsigned i, const char *id,
     assert_non_null(job);
     store_perform(n->store, &job, 1, sim_wall(s));
     err = job->err;
+    if (err == ERR_STORE)
+        fail_msg("store: %s", job->out.detail);
     job_free(job);
     node_outbox_grew(n->node, s->now);
     drain(s, i);
