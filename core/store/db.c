@@ -20,7 +20,7 @@ enum err db_err(const struct db *db, int rc, const char *what)
     default:
         break;
     }
-    log_error(db->log, "store", "%s: %s (%d)", what,
+    log_error(db->log, "store", "%.60s: %s (%d)", what,
               db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc);
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:

@@ -436,7 +436,7 @@ static enum err write_row(struct store *s, const struct listing_source *source,
     doc_columns(doc, c);
     (void)query_fold(span_str(c[0]), name, sizeof(name));
     (void)query_fold(span_str(c[2]), title, sizeof(title));
-    return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiisstttttttttst", slot,
+    return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiissttttttttst", slot,
                   source->package, (int64_t)source->trust, (int64_t)r->sequence,
                   (int64_t)r->updated_at, (int64_t)stat_of(r, "downloads"),
                   source->is_own ? 1.0 : source->reputation, text_key(name),

@@ -82,8 +82,9 @@ SQL(PACKAGE_INDEX,
 SQL(VERSION_LIST,
     "SELECT precedence, is_yanked FROM version INDEXED BY version_order"
     " WHERE package=?1")
-SQL(VERSION_FIND, "SELECT id, is_yanked, sequence, record FROM version"
-                  " WHERE package=?1 AND precedence=?2")
+SQL(VERSION_FIND,
+    "SELECT id, precedence, is_yanked, sequence, updated, record FROM version"
+    " WHERE package=?1 AND precedence=?2")
 SQL(VERSION_ID, "SELECT id FROM version WHERE package=?1 AND precedence=?2")
 SQL(VERSION_AFTER,
     "SELECT id, precedence, is_yanked, sequence, updated, record FROM version"
