@@ -79,6 +79,7 @@ static wall_ms time_member(const json_t *json, const char *name)
 static void lift(struct record *r)
 {
     const json_t *publisher = souk_member(r->json, "publisher");
+    enum err err;
 
     (void)package_from_json(json_object_get(r->json, "id"), &r->id);
     (void)version_from_json(json_object_get(r->json, "version"), &r->version);
@@ -86,8 +87,9 @@ static void lift(struct record *r)
     r->updated_at = time_member(r->json, "updated_at");
     if (!r->is_signed)
         return;
-    if (peer_id_parse(&r->publisher, string_span(publisher)) != OK)
-        assert(!"a checked publisher");
+    err = peer_id_parse(&r->publisher, string_span(publisher));
+    assert(err == OK); /* it was checked */
+    (void)err;
     r->sequence =
         (uint64_t)json_integer_value(souk_member(r->json, "sequence"));
     r->is_yanked = souk_member(r->json, "yanked") != NULL;
