@@ -79,13 +79,15 @@ static void settle(struct jcs *j)
 static enum err more_room(struct jcs *j, size_t n)
 {
     size_t chunk = n > CHUNK ? n : CHUNK;
+    enum err err;
 
     settle(j);
-    /* Near its limit the buf has no whole chunk. */
-    if (buf_reserve(j->out, chunk, &j->at) != OK) {
+    err = buf_reserve(j->out, chunk, &j->at);
+    if (err == ERR_LIMIT) { /* no whole chunk is left */
         chunk = n;
-        TRY(buf_reserve(j->out, chunk, &j->at));
+        err = buf_reserve(j->out, chunk, &j->at);
     }
+    TRY(err);
     j->start = j->at;
     j->end = j->at + chunk;
     return OK;

@@ -615,10 +615,6 @@ static void a_members_null_stays_where_others_need_a_value(void **state)
     assert_false(r.sent_created_at);
     assert_string_equal("name", record_text(&r, "title"));
     assert_non_null(strstr((const char *)buf_span(&r.bytes).data, "\"ab00"));
-    assert_ok(record_parse(&(struct record){0}, buf_span(&r.bytes),
-                           RECORD_INPUT, &mem_libc, NULL) == OK
-                  ? OK
-                  : ERR_INVAL);
     record_release(&r);
 }
 
@@ -1288,13 +1284,10 @@ static void a_failed_allocation_is_not_survived(void **state)
     (void)state;
     test_heap_init(&heap);
     for (unsigned nth = 1; err != OK; nth++) {
-        assert_true(nth < 1000);
         test_heap_fail(&heap, nth);
         err = live(&heap.mem);
-        assert_true(err == OK || err == ERR_NOMEM);
+        assert_err(heap.count < heap.fail_at ? OK : ERR_NOMEM, err);
         assert_int_equal(0, heap.live);
-        if (heap.count < heap.fail_at)
-            break;
     }
 }
 
