@@ -47,11 +47,10 @@ static enum err hear_cut(struct identify_reader *r, struct span bytes,
                          size_t cut, const struct peer_id *remote,
                          const struct identify_info **info)
 {
-    struct span head = SPAN(bytes.data, cut);
-    struct span tail = SPAN(bytes.data + cut, bytes.len - cut);
+    struct span head = span_take(&bytes, cut);
 
     TRY(identify_reader_recv(r, &head));
-    TRY(identify_reader_recv(r, &tail));
+    TRY(identify_reader_recv(r, &bytes));
     return identify_reader_finish(r, remote, info);
 }
 
