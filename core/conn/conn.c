@@ -116,7 +116,7 @@ static enum err start_noise(struct conn *c, const struct peer_id *expected)
 
     if (expected != NULL)
         config.expected = *expected;
-    return noise_new(&c->noise, &config, c->now, c->rng, c->mem);
+    return noise_new(&c->noise, &config, c->now, &c->rng, c->mem);
 }
 
 /* Move what negotiating has to say to |out|, sealed or not. */
@@ -150,7 +150,7 @@ struct conn *conn_new(const struct conn_config *config, tstamp now,
     enum err err;
 
     c->mem = mem;
-    c->rng = rng;
+    c->rng = *rng;
     c->log = log;
     c->is_dialer = config->is_dialer;
     c->identity = config->identity;
@@ -214,11 +214,13 @@ static enum err take_security(struct conn *c, bool *is_idle)
 {
     struct span in = SPAN(c->in.data, c->in.len);
     struct mss_event ev;
+    enum err err = mss_recv(c->mss, &in, &ev);
 
-    TRY(mss_recv(c->mss, &in, &ev));
-    c->in.data += c->in.len - in.len;
+    if (in.len < c->in.len)
+        c->in.data += c->in.len - in.len;
     c->in.len = in.len;
-    TRY(send_mss(c));
+    TRY(send_mss(c)); /* what came before an error is answered */
+    TRY(err);
     if (ev.type == MSS_EV_NONE) {
         *is_idle = true;
         return OK;
@@ -263,11 +265,13 @@ static enum err decrypt(struct conn *c, bool *is_idle)
 static enum err take_muxer(struct conn *c, bool *is_idle)
 {
     struct mss_event ev;
+    enum err err;
 
     if (c->plain.len == 0)
         return decrypt(c, is_idle);
-    TRY(mss_recv(c->mss, &c->plain, &ev));
+    err = mss_recv(c->mss, &c->plain, &ev);
     TRY(send_mss(c));
+    TRY(err);
     if (ev.type != MSS_EV_AGREED)
         return OK;
     end_mss(c);

@@ -42,7 +42,7 @@ struct conn_stream {
 
 struct conn {
     const struct mem *mem;
-    const struct rng *rng;
+    struct rng rng;
     const struct log *log;
     bool is_dialer;
     bool is_closing;
