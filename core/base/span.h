@@ -27,6 +27,12 @@ static inline struct span span_str(const char *text)
     return SPAN(text, strlen(text));
 }
 
+/* From |from| up to, not including, |end|. */
+static inline struct span span_between(const void *from, const void *end)
+{
+    return SPAN(from, (size_t)((const uint8_t *)end - (const uint8_t *)from));
+}
+
 static inline bool span_eq(struct span a, struct span b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

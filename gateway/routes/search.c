@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/loop.h"
+#include "gateway/problem.h"
+#include "gateway/routes/routes.h"
+#include "market/query.h"
+#include "tbl/limit.h"
+
+/* A search: hot cache, else the network, else (and in any case) the catalogue.
+ *
+ *      cache ─ hit ──────────────────────────────────────────────► answer
+ *        └─ miss ► core: the best peers ─► store: what they sent ─┐
+ *        └─ local, or a later page ───────────────────────────────┴► page
+ *
+ * What peers send is verified by the core and goes into the catalogue; the page
+ * is then read from there.  So there is one ranking, and the union of the pages
+ * is the set. */
+enum {
+    SEARCH_NETWORK_COST = 9, /* tokens, besides the request's own */
+    SEARCH_FAN_OUT_MAX = 8,
+    SEARCH_ASK_MAX = 50, /* results of a peer */
+    SEARCH_SOURCES_MAX = 512,
+};
+
+/* Who sent a package just now. */
+struct source {
+    char package[PACKAGE_TEXT_MAX];
+    struct peer_id peer;
+};
+
+/* What a cursor says besides where the catalogue goes on: how the first page
+ * came about. */
+struct page_origin {
+    uint8_t is_complete;
+    uint8_t queried;
+    uint8_t responded;
+};
+
+struct search {
+    struct query query;
+    char text[REQUEST_QUERY_MAX + 1]; /* as it came */
+    char normal[QUERY_NORMAL_MAX];
+    uint64_t limit;
+    uint64_t fan_out;
+    bool facets;
+    bool is_local;
+    bool is_network;               /* peers were asked */
+    char after[READER_CURSOR_MAX]; /* the catalogue's cursor */
+    struct lookup_report lookup;
+    struct source *sources;
+    size_t source_count;
+    void (*render)(struct exchange *x, struct search_page *page,
+                   const struct cache_stamp *stamp);
+};
+
+static void search_free(void *work)
+{
+    struct search *s = work;
+
+    free(s->sources);
+    free(s);
+}
+
+/* ---- What is asked. ---- */
+
+/* The language's own complaints are about "/q", "/tag" … */
+static void adopt_problems(struct exchange *x, const struct problems *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        params_refuse(&x->params, from->list[i].pointer + 1, "%s",
+                      from->list[i].detail);
+}
+
+static void take_query(struct exchange *x, struct search *s)
+{
+    static const char *const filters[] = {
+        "category", "tag", "author", "license", "namespace", "trust", "sort"};
+    struct problems problems = {.count = 0};
+    struct span value = SPAN_NONE;
+
+    (void)params_text(&x->params, "q", 0, REQUEST_QUERY_MAX, &value);
+    if (value.len > 0)
+        memcpy(s->text, value.data, value.len);
+    if (query_parse(value, &s->query, &problems) != OK && problems.count == 0)
+        problems_add(&problems, "/q", "cannot be read");
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+        if (params_text(&x->params, filters[i], 1, REQUEST_QUERY_MAX, &value) &&
+            query_set(&s->query, filters[i], value, &problems) != OK &&
+            problems.count == 0)
+            params_refuse(&x->params, filters[i], "cannot be read");
+    adopt_problems(x, &problems);
+    query_normalise(&s->query, s->normal);
+}
+
+static void take_cursor(struct exchange *x, struct search *s)
+{
+    uint8_t payload[CURSOR_PAYLOAD_MAX];
+    struct page_origin origin;
+    struct span text;
+    size_t len;
+
+    if (!params_text(&x->params, "cursor", 1, CURSOR_TEXT_MAX, &text))
+        return;
+    if (cursor_open(&x->gateway->cursor_key, span_str(s->normal), text, payload,
+                    &len) != OK ||
+        len <= sizeof(origin) || len - sizeof(origin) >= sizeof(s->after)) {
+        params_refuse(&x->params, "cursor", "is not a cursor of this search");
+        return;
+    }
+    memcpy(&origin, payload, sizeof(origin));
+    memcpy(s->after, payload + sizeof(origin), len - sizeof(origin));
+    s->lookup.complete = origin.is_complete;
+    s->lookup.reason = origin.is_complete ? NULL : "the first page was not";
+    s->lookup.peers_queried = origin.queried;
+    s->lookup.peers_responded = origin.responded;
+}
+
+static void seal_cursor(const struct exchange *x, const struct search *s,
+                        const char *after, char out[CURSOR_TEXT_MAX])
+{
+    struct page_origin origin = {
+        .is_complete = s->lookup.complete,
+        .queried = (uint8_t)s->lookup.peers_queried,
+        .responded = (uint8_t)s->lookup.peers_responded,
+    };
+    uint8_t payload[CURSOR_PAYLOAD_MAX];
+
+    memcpy(payload, &origin, sizeof(origin));
+    memcpy(payload + sizeof(origin), after, strlen(after));
+    cursor_seal(&x->gateway->cursor_key, span_str(s->normal),
+                SPAN(payload, sizeof(origin) + strlen(after)), out);
+}
+
+/* ---- The hot cache. ---- */
+
+/* What an answer depends on, apart from the catalogue; len 0: too long. */
+static struct span cache_key(const struct search *s, char out[CACHE_KEY_MAX])
+{
+    int n =
+        snprintf(out, CACHE_KEY_MAX, "%c%u %u %s %s", s->facets ? 'f' : '-',
+                 (unsigned)s->limit, (unsigned)s->fan_out, s->after, s->normal);
+
+    return n < CACHE_KEY_MAX ? SPAN(out, (size_t)n) : SPAN_NONE;
+}
+
+/* An answer is `{"query":…,` and what follows; only the latter is kept.  With
+ * it goes its entity tag and the next cursor: "TAG\nCURSOR". */
+static void query_write(struct exchange *x, struct jw *j,
+                        const struct search *s)
+{
+    exchange_json(x, j);
+    jw_open(j, '{');
+    jw_key(j, "query");
+    jw_str(j, s->text);
+}
+
+static bool answer_from_cache(struct exchange *x, struct search *s)
+{
+    char key_bytes[CACHE_KEY_MAX];
+    struct span key = cache_key(s, key_bytes), extra, tag;
+    const struct cached *hit;
+    const uint8_t *newline;
+    struct jw j;
+
+    hit = key.len ? cache_get(x->gateway->deps.cache, key, core_now()) : NULL;
+    if (hit == NULL)
+        return false;
+    extra = hit->extra;
+    newline = memchr(extra.data, '\n', extra.len);
+    tag = span_take(&extra, (size_t)(newline - extra.data));
+    memcpy(x->response.etag, tag.data, tag.len);
+    x->response.etag[tag.len] = '\0';
+    (void)span_take(&extra, 1);
+    if (extra.len > 0) {
+        char cursor[CURSOR_TEXT_MAX];
+
+        memcpy(cursor, extra.data, extra.len);
+        cursor[extra.len] = '\0';
+        exchange_link_next(x, cursor);
+    }
+    query_write(x, &j, s);
+    jw_raw(&j, hit->body);
+    cached_release(hit);
+    exchange_answer(x, 200, j.err);
+    exchange_not_modified(x);
+    return true;
+}
+
+static void keep(struct exchange *x, const struct search *s,
+                 const struct search_page *page,
+                 const struct cache_stamp *stamp, struct span head,
+                 const char *cursor)
+{
+    struct lookup_report lookup = s->lookup;
+    char extra[RESPONSE_ETAG_MAX + CURSOR_TEXT_MAX + 1], bytes[CACHE_KEY_MAX];
+    struct span key = cache_key(s, bytes);
+    struct cached answer = {.total = page->total, .is_empty = page->count == 0};
+    struct buf body;
+    struct jw j;
+
+    if (s->is_local || !s->lookup.complete || key.len == 0)
+        return;
+    lookup.elapsed = 0;
+    buf_init(&body, RESPONSE_BODY_MAX, &mem_libc);
+    jw_init(&j, &body);
+    j.err = buf_put(&body, head);
+    j.needs_comma = true;
+    jw_key(&j, "lookup");
+    lookup_write(&j, &lookup, false, LOOKUP_CACHE);
+    jw_close(&j, '}');
+    if (j.err == OK) {
+        answer.body = buf_span(&body);
+        answer.extra =
+            SPAN(extra, (size_t)snprintf(extra, sizeof(extra), "%s\n%s",
+                                         x->response.etag, cursor));
+        cache_put(x->gateway->deps.cache, key, stamp, answer,
+                  answer.is_empty ? CACHE_TTL_EMPTY : CACHE_TTL_RESULTS,
+                  core_now());
+    }
+    buf_release(&body);
+}
+
+/* ---- The page. ---- */
+
+static const char *source_of(const struct search *s, const char *package,
+                             char out[PEER_ID_TEXT_MAX])
+{
+    for (size_t i = 0; i < s->source_count; i++)
+        if (strcmp(s->sources[i].package, package) == 0 &&
+            !peer_id_is_none(&s->sources[i].peer))
+            return peer_id_format(&s->sources[i].peer, out);
+    return "local";
+}
+
+static void hit_write(struct jw *j, const struct search *s,
+                      const struct search_hit *hit)
+{
+    char package[PACKAGE_TEXT_MAX], peer[PEER_ID_TEXT_MAX];
+
+    jw_raw(j, hit->summary);
+    jw_key_more(j, "score");
+    jw_double(j, hit->entry.score);
+    jw_key(j, "source");
+    jw_str(j, source_of(s, package_id_format(&hit->entry.id, package), peer));
+    jw_close(j, '}');
+}
+
+static void facets_write(struct jw *j, const struct search_page *page)
+{
+    static const char *const fields[] = {"category", "tag", "license",
+                                         "namespace"};
+
+    jw_key(j, "facets");
+    jw_open(j, '{');
+    for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
+        jw_key(j, fields[f]);
+        jw_open(j, '{');
+        for (size_t i = 0; i < page->facet_count; i++) {
+            const struct search_facet *facet = &page->facets[i];
+
+            if (strcmp(facet->field, fields[f]) != 0)
+                continue;
+            jw_member(j, facet->value);
+            jw_u64(j, facet->count);
+        }
+        jw_close(j, '}');
+    }
+    jw_close(j, '}');
+}
+
+static void render(struct exchange *x, struct search_page *page,
+                   const struct cache_stamp *stamp)
+{
+    unsigned sources = LOOKUP_LOCAL;
+    struct search *s = x->work;
+    char cursor[CURSOR_TEXT_MAX] = "";
+    size_t from, to;
+    struct jw j;
+
+    if (page->cursor[0] != '\0') {
+        seal_cursor(x, s, page->cursor, cursor);
+        exchange_link_next(x, cursor);
+    }
+    query_write(x, &j, s);
+    from = buf_len(&x->response.body) + 1; /* behind the comma */
+    jw_key(&j, "total");
+    jw_u64(&j, page->total);
+    jw_key(&j, "total_is_exact");
+    jw_bool(&j, page->total_is_exact);
+    jw_key(&j, "results");
+    jw_open(&j, '[');
+    for (size_t i = 0; i < page->count; i++)
+        hit_write(&j, s, &page->hits[i]);
+    jw_close(&j, ']');
+    if (s->facets)
+        facets_write(&j, page);
+    jw_key(&j, "next_cursor");
+    jw_str_or_null(&j, cursor);
+    to = buf_len(&x->response.body);
+    if (j.err == OK) {
+        struct span head =
+            SPAN(buf_span(&x->response.body).data + from, to - from);
+
+        response_tag(&x->response, head, true);
+        keep(x, s, page, stamp, head, cursor);
+    }
+    if (s->is_network)
+        sources |= LOOKUP_NETWORK;
+    s->lookup.elapsed = core_now() - x->started;
+    jw_key(&j, "lookup");
+    lookup_write(&j, &s->lookup, s->is_local, sources);
+    jw_close(&j, '}');
+    if (!s->lookup.complete) {
+        x->response.etag[0] = '\0';
+        x->response.cache_control = "no-store";
+    }
+    exchange_answer(x, 200, j.err);
+    exchange_not_modified(x);
+}
+
+/* As ggen wants it: whole records. */
+static void render_ggen(struct exchange *x, struct search_page *page,
+                        const struct cache_stamp *stamp)
+{
+    struct package_view view;
+    struct buf record;
+    struct jw j;
+
+    (void)stamp;
+    buf_init(&record, RECORD_BYTES_MAX, &mem_libc);
+    exchange_json(x, &j);
+    jw_open(&j, '{');
+    jw_key(&j, "packages");
+    jw_open(&j, '[');
+    for (size_t i = 0; i < page->count; i++) {
+        buf_clear(&record);
+        if (reader_head(exchange_reader(x), &page->hits[i].entry.id, &view,
+                        &record) == OK)
+            jw_raw(&j, buf_span(&record));
+    }
+    jw_close(&j, ']');
+    jw_key(&j, "total");
+    jw_u64(&j, page->total);
+    jw_close(&j, '}');
+    buf_release(&record);
+    exchange_answer(x, 200, j.err);
+}
+
+static void answer_page(struct exchange *x)
+{
+    struct search *s = x->work;
+    struct search_options options = {.limit = (unsigned)s->limit,
+                                     .cursor = s->after,
+                                     .facets = s->facets,
+                                     .wall = gateway_wall()};
+    struct search_page *page = calloc(1, sizeof(*page));
+    struct cache_stamp stamp;
+    enum err err;
+
+    if (page == NULL) {
+        exchange_refuse(x, ERR_NOMEM, "");
+        return;
+    }
+    reader_search_stamp(exchange_reader(x), &s->query, &stamp);
+    err = reader_search(exchange_reader(x), &s->query, &options, page);
+    if (err == OK) {
+        s->render(x, page, &stamp);
+        search_page_free(page);
+    } else if (err == ERR_INVAL) {
+        params_refuse(&x->params, "cursor", "is not a cursor of this search");
+        exchange_refuse_problems(x, ERR_INVAL);
+    } else {
+        exchange_refuse(x, err, "");
+    }
+    free(page);
+}
+
+/* ---- The network. ---- */
+
+/* The package a record is about, without parsing all of it: `id` comes before
+ * all that could look like it in a canonical record. */
+static bool peek_package(struct span record, char out[PACKAGE_TEXT_MAX])
+{
+    static const char start[] = "\"id\":{\"name\":\"";
+    static const char middle[] = "\",\"namespace\":\"";
+    const char *at, *end, *ns, *limit = (const char *)record.data + record.len;
+    int n;
+
+    at = memmem(record.data, record.len, start, sizeof(start) - 1);
+    if (at == NULL)
+        return false;
+    at += sizeof(start) - 1;
+    end = memmem(at, (size_t)(limit - at), middle, sizeof(middle) - 1);
+    if (end == NULL)
+        return false;
+    ns = end + sizeof(middle) - 1;
+    limit = memchr(ns, '"', (size_t)(limit - ns));
+    if (limit == NULL)
+        return false;
+    n = snprintf(out, PACKAGE_TEXT_MAX, "%.*s/%.*s", (int)(limit - ns), ns,
+                 (int)(end - at), at);
+    return n > 0 && n < PACKAGE_TEXT_MAX;
+}
+
+static void remember_sources(struct search *s, const struct request *r)
+{
+    size_t n = r->record_count < SEARCH_SOURCES_MAX ? r->record_count
+                                                    : SEARCH_SOURCES_MAX;
+
+    s->sources = n ? calloc(n, sizeof(*s->sources)) : NULL;
+    for (size_t i = 0; s->sources != NULL && i < n; i++) {
+        struct source *source = &s->sources[s->source_count];
+
+        source->peer = r->records[i].source;
+        s->source_count += peek_package(r->records[i].bytes, source->package);
+    }
+}
+
+static void flushed(struct exchange *x, struct job *job)
+{
+    (void)job; /* if the store failed, what it had before is the answer */
+    answer_page(x);
+}
+
+static void found(struct exchange *x, struct request *r)
+{
+    struct search *s = x->work;
+
+    if (r->err == ERR_BUSY || r->err == ERR_DRAINING) {
+        exchange_refuse(x, r->err, r->detail);
+        return;
+    }
+    s->is_network = r->lookup.peers_responded > 0;
+    s->lookup = r->lookup;
+    if (r->err != OK)
+        s->lookup.complete = false;
+    if (!s->lookup.complete && s->lookup.reason == NULL)
+        s->lookup.reason = err_code(r->err);
+    remember_sources(s, r);
+    if (r->record_count > 0) {
+        struct job *job = job_flush();
+
+        if (job != NULL && exchange_write(x, job, flushed) == OK)
+            return;
+    }
+    answer_page(x);
+}
+
+static void expired(struct exchange *x)
+{
+    struct search *s = x->work;
+
+    if (!s->is_network) /* else peers have answered, and the store is late */
+        s->lookup = (struct lookup_report){.reason = "deadline"};
+    answer_page(x);
+}
+
+static void ask_network(struct exchange *x)
+{
+    struct search *s = x->work;
+    struct request *r;
+
+    if (!exchange_charge(x, SEARCH_NETWORK_COST))
+        return;
+    r = request_new(REQUEST_SEARCH, x->deadline);
+    if (r != NULL) {
+        (void)query_text(&s->query, r->in.search.query);
+        r->in.search.filter = s->query.filter;
+        r->in.search.limit = SEARCH_ASK_MAX;
+        r->in.search.fan_out = (unsigned)s->fan_out;
+    }
+    x->on_deadline = expired;
+    exchange_ask_simply(x, r, found);
+}
+
+/* ---- In. ---- */
+
+static struct search *begin(struct exchange *x)
+{
+    struct search *s = exchange_work_with(x, sizeof(*s), search_free);
+
+    if (s == NULL)
+        return NULL;
+    s->limit = 20;
+    s->fan_out = LIMIT_SEARCH_FAN_OUT;
+    s->render = render;
+    take_query(x, s);
+    (void)params_u64(&x->params, "limit", 1, READER_LIMIT_MAX, &s->limit);
+    s->is_local = exchange_scope_is_local(x);
+    exchange_deadline(x, 2 * SECONDS);
+    return s;
+}
+
+void route_search(struct exchange *x)
+{
+    struct search *s = begin(x);
+
+    if (s == NULL)
+        return;
+    (void)params_u64(&x->params, "fan_out", 1, SEARCH_FAN_OUT_MAX, &s->fan_out);
+    (void)params_bool(&x->params, "facets", &s->facets);
+    take_cursor(x, s);
+    if (exchange_refused_params(x))
+        return;
+    if (s->is_local)
+        s->lookup = (struct lookup_report){.complete = true};
+    else if (!exchange_wants_fresh(x) && answer_from_cache(x, s))
+        return;
+    if (s->is_local || s->after[0] != '\0')
+        answer_page(x);
+    else
+        ask_network(x);
+}
+
+void route_ggen_search(struct exchange *x)
+{
+    struct search *s = begin(x);
+
+    if (s == NULL || exchange_refused_params(x))
+        return;
+    s->render = render_ggen;
+    if (s->is_local)
+        answer_page(x);
+    else
+        ask_network(x);
+}
