@@ -765,24 +765,23 @@ enum err sim_publish(struct sim *s, unsigned i, const char *id,
                      const char *version, const char *description)
 {
     struct sim_node *n = &s->nodes[i];
-    struct record *record = calloc(1, sizeof(*record));
+    struct record record;
     struct problems problems = {0};
     char text[4096];
     struct job *job;
     enum err err;
 
-    assert_non_null(record);
     (void)snprintf(text, sizeof(text),
                    "{\"id\":\"%s\",\"version\":\"%s\",\"metadata\":{\"title\":"
                    "\"%s\",\"description\":\"%s\"}}",
                    id, version, strchr(id, '/') + 1, description);
-    err = record_parse(record, span_str(text), RECORD_INPUT, &mem_libc,
+    err = record_parse(&record, span_str(text), RECORD_INPUT, &mem_libc,
                        &problems);
     if (err != OK)
         fail_msg("record: %s %s", problems.list[0].pointer,
                  problems.list[0].detail);
-    assert_ok(record_complete(record, sim_wall(s), NULL));
-    job = job_publish(record);
+    assert_ok(record_complete(&record, sim_wall(s), NULL));
+    job = job_publish(&record);
     assert_non_null(job);
     store_perform(n->store, &job, 1, sim_wall(s));
     err = job->err;
