@@ -31,9 +31,9 @@ enum {
     /* Payload.  rust ends a session above 1 MiB, but js fills a whole window
      * with one frame, and ours grow to 16 MiB. */
     YAMUX_FRAME_IN_MAX = 16 * 1024 * 1024,
-    YAMUX_FRAME_OUT_MAX = 16 * 1024,  /* payload: one turn */
-    YAMUX_UNACKED_MAX = 256,          /* our streams the peer did not ACK yet */
-    YAMUX_OWED_MAX = 16 * 1024,       /* bytes of pongs and resets unsent */
+    YAMUX_FRAME_OUT_MAX = 16 * 1024, /* payload: one turn */
+    YAMUX_UNACKED_MAX = 256,         /* our streams the peer did not ACK yet */
+    YAMUX_OWED_MAX = 16 * 1024,      /* bytes of pongs and resets unsent */
     YAMUX_OUT_MIN = 1024 + 2 * YAMUX_HEADER_LEN, /* for yamux_out() */
 };
 

@@ -6,11 +6,13 @@
 
 enum { STEPS = 1500, WINDOWS = 3, KIB = 1024, MIB = 1024 * 1024 };
 
+enum happening { TAKEN, CONSUMED, GRANTED };
+
 /* The naive twin remembers all that happened and replays it for every
  * question. */
 struct twin {
     struct {
-        enum { TAKEN, CONSUMED, GRANTED } what;
+        enum happening what;
         uint32_t n;
         uint32_t growth;
         tstamp at;
@@ -18,8 +20,8 @@ struct twin {
     size_t count;
 };
 
-static void note(struct twin *t, int what, uint32_t n, uint32_t growth,
-                 tstamp at)
+static void note(struct twin *t, enum happening what, uint32_t n,
+                 uint32_t growth, tstamp at)
 {
     assert_true(t->count < STEPS);
     t->log[t->count].what = what;
@@ -29,12 +31,12 @@ static void note(struct twin *t, int what, uint32_t n, uint32_t growth,
     t->count++;
 }
 
-static uint64_t sum(const struct twin *t, int what)
+static uint64_t sum(const struct twin *t, enum happening what)
 {
     uint64_t total = 0;
 
     for (size_t i = 0; i < t->count; i++)
-        if ((int)t->log[i].what == what)
+        if (t->log[i].what == what)
             total += t->log[i].n;
     return total;
 }
