@@ -103,15 +103,16 @@ static void ask(struct asker *a, struct asked *asked)
 /* NULL: the thread is to end. */
 static struct asked *wait_for_one(struct asker *a)
 {
-    struct asked *asked;
+    while (!a->is_stopping) {
+        struct asked *asked = queue_take(&a->waiting);
 
-    while (a->waiting.first == NULL && !a->is_stopping)
+        if (asked != NULL) {
+            a->searches -= asked->type == ASKED_SEARCH;
+            return asked;
+        }
         (void)pthread_cond_wait(&a->changed, &a->lock);
-    if (a->is_stopping)
-        return NULL;
-    asked = queue_take(&a->waiting);
-    a->searches -= asked->type == ASKED_SEARCH;
-    return asked;
+    }
+    return NULL;
 }
 
 static void *run(void *ctx)
