@@ -22,7 +22,11 @@ static void table_event(struct kad *k, enum kad_event_type type,
                         const struct contact *c)
 {
     struct event_node *n = event_new(&k->events, type, c->addrs.len);
+    char text[PEER_ID_TEXT_MAX];
 
+    log_debug(k->log, "kad", "peer %s the table peer=%s",
+              type == KAD_EV_PEER_ADDED ? "entered" : "left",
+              peer_id_format(&c->id, text));
     if (n == NULL)
         return;
     n->ev.peer.id = c->id;
@@ -69,7 +73,10 @@ void contact_check_ended(struct kad *k, const struct peer_id *peer)
         c->is_asked = false;
 }
 
-/* An entry that nobody heard of for long is in doubt when others wait. */
+/* An entry that nobody heard of for long is in doubt when others wait.
+ *
+ * spec: kad-dht/README.md#kademlia-routing-table
+ *   keep what answers; replace what does not */
 static void challenge_oldest(struct kad *k, unsigned bucket, tstamp now)
 {
     struct contact *c = routing_oldest(&k->routing, bucket);

@@ -421,6 +421,9 @@ void operation_begin(struct kad *k, struct operation *op, tstamp now)
 
     if (op->stage == STAGE_FIND)
         count = routing_closest(&k->routing, op->lookup.target, seeds, KAD_K);
+    if (op->stage == STAGE_FIND && count == 0)
+        count = routing_closest_suspects(&k->routing, op->lookup.target, seeds,
+                                         KAD_K);
     for (size_t i = 0; i < count; i++) {
         float score = peer_score(k, &seeds[i]->id);
 

@@ -68,15 +68,19 @@ struct peer_id record_publisher(const struct record *e)
     return peer_of(e->bytes + e->key_len, e->publisher_len);
 }
 
+static const uint8_t *owner_bytes(const struct record *e)
+{
+    return e->bytes + e->key_len + (e->owner_published ? 0 : e->publisher_len);
+}
+
 struct peer_id record_owner(const struct record *e)
 {
-    return peer_of(e->bytes + e->key_len + e->publisher_len, e->owner_len);
+    return peer_of(owner_bytes(e), e->owner_len);
 }
 
 static bool is_owned_by(const struct record *e, const struct peer_id *owner)
 {
-    return span_eq(SPAN(e->bytes + e->key_len + e->publisher_len, e->owner_len),
-                   peer_id_span(owner));
+    return span_eq(SPAN(owner_bytes(e), e->owner_len), peer_id_span(owner));
 }
 
 uint32_t record_ttl(const struct record *e, tstamp now)
@@ -86,16 +90,41 @@ uint32_t record_ttl(const struct record *e, tstamp now)
     return left / SECONDS > 0 ? (uint32_t)(left / SECONDS) : 1;
 }
 
+static size_t size_with(size_t key_len, size_t publisher_len, size_t owner_len,
+                        bool owner_published)
+{
+    return sizeof(struct record) + key_len + publisher_len +
+           (owner_published ? 0 : owner_len);
+}
+
 static size_t record_size(const struct record *e)
 {
-    return sizeof(*e) + e->key_len + e->publisher_len + e->owner_len;
+    return size_with(e->key_len, e->publisher_len, e->owner_len,
+                     e->owner_published);
+}
+
+static bool is_owner_published(const struct record_in *in)
+{
+    return peer_id_eq(&in->owner, &in->publisher);
+}
+
+static size_t record_in_size(const struct record_in *in)
+{
+    return size_with(in->key.len, in->publisher.len, in->owner.len,
+                     is_owner_published(in));
+}
+
+static uint8_t *append(uint8_t *to, struct span s)
+{
+    if (s.len > 0)
+        memcpy(to, s.data, s.len);
+    return to + s.len;
 }
 
 /* NULL without memory. */
 static struct record *record_new(struct records *r, const struct record_in *in)
 {
-    size_t tail = in->key.len + in->publisher.len + in->owner.len;
-    struct record *e = mem_try_zero(r->mem, sizeof(*e) + tail);
+    struct record *e = mem_try_zero(r->mem, record_in_size(in));
     uint8_t *to;
 
     if (e == NULL)
@@ -108,14 +137,14 @@ static struct record *record_new(struct records *r, const struct record_in *in)
     e->key_len = (uint16_t)in->key.len;
     e->publisher_len = in->publisher.len;
     e->owner_len = in->owner.len;
+    e->owner_published = is_owner_published(in);
     e->is_own = in->is_own;
     e->received = in->received;
     e->expires_at = in->expires_at;
-    to = e->bytes;
-    memcpy(to, in->key.data, in->key.len);
-    memcpy(to + in->key.len, in->publisher.bytes, in->publisher.len);
-    memcpy(to + in->key.len + in->publisher.len, in->owner.bytes,
-           in->owner.len);
+    to = append(e->bytes, in->key);
+    to = append(to, peer_id_span(&in->publisher));
+    if (!e->owner_published)
+        append(to, peer_id_span(&in->owner));
     return e;
 }
 

@@ -35,8 +35,9 @@ struct record {
     uint8_t publisher_len;
     uint8_t owner_len; /* 0: unsigned */
     bool is_own;
-    bool is_distant; /* enough peers are nearer: theirs to replicate */
-    uint8_t bytes[]; /* key ‖ publisher ‖ owner */
+    bool is_distant;      /* enough peers are nearer: theirs to replicate */
+    bool owner_published; /* the two are one, as with most, and kept once */
+    uint8_t bytes[];      /* key ‖ publisher ‖ owner */
 };
 
 /* A record on its way in or out. */

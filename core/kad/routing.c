@@ -212,6 +212,7 @@ struct nearest {
     const uint8_t *target;
     struct contact **out;
     size_t max, count, sorted;
+    bool wants_suspects;
 };
 
 static void offer(struct nearest *n, struct contact *c)
@@ -236,7 +237,7 @@ static void offer_bucket(struct nearest *n, const struct bucket *b)
     {
         struct contact *c = LIST_ENTRY(l, struct contact, link);
 
-        if (c->failures == 0)
+        if ((c->failures > 0) == n->wants_suspects)
             offer(n, c);
     }
 }
@@ -244,21 +245,37 @@ static void offer_bucket(struct nearest *n, const struct bucket *b)
 /* With i the bits that |target| shares with us: the peers of bucket i share
  * more than i with it, those of deeper buckets exactly i, and those of bucket
  * j < i exactly j.  So nothing after a group can be nearer than the group. */
+static size_t closest(const struct routing *r, struct nearest *n)
+{
+    unsigned shared = position_prefix(r->self, n->target);
+
+    if (shared < ROUTING_BUCKETS)
+        offer_bucket(n, &r->buckets[shared]);
+    n->sorted = n->count;
+    if (n->count < n->max)
+        for (unsigned i = shared + 1; i < ROUTING_BUCKETS; i++)
+            offer_bucket(n, &r->buckets[i]);
+    n->sorted = n->count;
+    for (unsigned i = shared; i-- > 0 && n->count < n->max;
+         n->sorted = n->count)
+        offer_bucket(n, &r->buckets[i]);
+    return n->count;
+}
+
 size_t routing_closest(const struct routing *r,
                        const uint8_t target[KAD_POSITION_LEN],
                        struct contact **out, size_t max)
 {
-    struct nearest n = {.target = target, .out = out, .max = max};
-    unsigned shared = position_prefix(r->self, target);
+    return closest(r,
+                   &(struct nearest){.target = target, .out = out, .max = max});
+}
 
-    if (shared < ROUTING_BUCKETS)
-        offer_bucket(&n, &r->buckets[shared]);
-    n.sorted = n.count;
-    if (n.count < max)
-        for (unsigned i = shared + 1; i < ROUTING_BUCKETS; i++)
-            offer_bucket(&n, &r->buckets[i]);
-    n.sorted = n.count;
-    for (unsigned i = shared; i-- > 0 && n.count < max; n.sorted = n.count)
-        offer_bucket(&n, &r->buckets[i]);
-    return n.count;
+size_t routing_closest_suspects(const struct routing *r,
+                                const uint8_t target[KAD_POSITION_LEN],
+                                struct contact **out, size_t max)
+{
+    return closest(r, &(struct nearest){.target = target,
+                                        .out = out,
+                                        .max = max,
+                                        .wants_suspects = true});
 }

@@ -99,10 +99,13 @@ struct contact *routing_stalest(const struct routing *r);
 /* One more than the deepest bucket with entries. */
 unsigned routing_depth(const struct routing *r);
 
-/* The entries nearest to |target|, nearest first, those that failed last left
- * out; how many. */
+/* The entries nearest to |target|, nearest first; how many.  Those that
+ * failed last are left out, or are the only ones. */
 size_t routing_closest(const struct routing *r,
                        const uint8_t target[KAD_POSITION_LEN],
                        struct contact **out, size_t max);
+size_t routing_closest_suspects(const struct routing *r,
+                                const uint8_t target[KAD_POSITION_LEN],
+                                struct contact **out, size_t max);
 
 #endif /* KAD_ROUTING_H */

@@ -161,8 +161,8 @@ static enum err on_put_value(struct kad *k, const struct request *r)
     return records_put(&k->records, &in, false, r->now, r->wall);
 }
 
-/* Others than the sender cannot be offered; its entry comes with an address.
- */
+/* spec: kad-dht/README.md#content-provider-advertisement-and-discovery
+ *   only the sender itself may be added; its entry comes with an address */
 static enum err on_add_provider(struct kad *k, const struct request *r)
 {
     const struct contact *c = routing_find(&k->routing, r->peer);
@@ -256,6 +256,8 @@ enum err kad_on_request(struct kad *k, const struct peer_id *peer,
     enum err err;
 
     clock_set(k, now, wall);
+    /* spec: kad-dht/README.md#client-and-server-mode
+     *   clients do not answer */
     if (!k->config.is_server)
         return ERR_NO_PROTOCOL;
     arena_reset(&k->arena);

@@ -83,6 +83,7 @@ void upkeep_table_changed(struct kad *k, tstamp now)
     bool was_alone = k->refresh_at == TSTAMP_NEVER && !k->is_refreshing;
 
     if (is_alone) {
+        log_info(k->log, "kad", "the routing table is empty");
         k->need_peers_at = now;
         k->need_peers_attempt = 0;
         k->refresh_at = TSTAMP_NEVER;

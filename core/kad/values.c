@@ -151,6 +151,8 @@ static void correct_ours(struct kad *k, const struct operation *op, tstamp now)
     (void)!records_put(&k->records, &in, false, now, wall_at(k, now));
 }
 
+/* spec: kad-dht/README.md#entry-correction
+ *   the best record goes to those of the k closest that had another or none */
 void values_correct(struct kad *k, struct operation *op, bool is_complete,
                     tstamp now)
 {

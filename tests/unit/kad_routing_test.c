@@ -51,13 +51,13 @@ static int by_distance(const void *a, const void *b)
 
 /* The naive twin: all entries, sorted by distance. */
 static size_t twin_closest(const struct table *t, const uint8_t *target,
-                           struct contact **out)
+                           bool wants_suspects, struct contact **out)
 {
     struct contact *c, *tmp;
     size_t count = 0;
 
     MAP_FOR_EACH(t->r.contacts, c, tmp)
-    if (c->place == CONTACT_IN_TABLE && c->failures == 0)
+    if (c->place == CONTACT_IN_TABLE && (c->failures > 0) == wants_suspects)
         out[count++] = c;
     twin_target = target;
     qsort(out, count, sizeof(out[0]), by_distance);
@@ -87,11 +87,16 @@ static void closest_are_not_what_sorting_everybody_gives(void **state)
                 memcpy(target, t.r.self, 2 + (size_t)rng_below(&rng, 30));
             if (q == 2)
                 memcpy(target, c->position, sizeof(target));
-            count = twin_closest(&t, target, want);
-            count = count < max ? count : max;
-            assert_int_equal(count, routing_closest(&t.r, target, got, max));
-            for (size_t i = 0; i < count; i++)
-                assert_ptr_equal(want[i], got[i]);
+            for (int suspects = 0; suspects < 2; suspects++) {
+                count = twin_closest(&t, target, suspects, want);
+                count = count < max ? count : max;
+                assert_int_equal(
+                    count,
+                    suspects ? routing_closest_suspects(&t.r, target, got, max)
+                             : routing_closest(&t.r, target, got, max));
+                for (size_t i = 0; i < count; i++)
+                    assert_ptr_equal(want[i], got[i]);
+            }
         }
         if (rng_below(&rng, 4) == 0)
             routing_forget(&t.r, c);

@@ -159,6 +159,32 @@ static void equal_values_are_kept_twice(void **state)
     shop_close(&s);
 }
 
+static void an_owner_who_published_is_kept_twice(void **state)
+{
+    struct record_in in = {.key = SPAN_LIT("/souk/a"),
+                           .value = SPAN_LIT("A:0001:x"),
+                           .owner = test_owner('A'),
+                           .publisher = test_owner('A'),
+                           .expires_at = 2000 * SECONDS};
+    const struct record *e;
+    struct peer_id id;
+    struct shop s;
+
+    (void)state;
+    shop_open(&s);
+    assert_ok(records_put(&s.r, &in, false, s.now, wall_of(&s)));
+    e = records_of(&s.r, in.key, &in.owner);
+    assert_non_null(e);
+    id = record_owner(e);
+    assert_true(peer_id_eq(&id, &in.owner));
+    id = record_publisher(e);
+    assert_true(peer_id_eq(&id, &in.publisher));
+    assert_int_equal(sizeof(struct record) + in.key.len + in.owner.len +
+                         sizeof(struct value) + in.value.len,
+                     s.r.bytes);
+    shop_close(&s);
+}
+
 static void an_entry_is_larger_than_promised(void **state)
 {
     (void)state;
@@ -538,6 +564,7 @@ int main(void)
         cmocka_unit_test(an_older_record_replaces_a_newer_one),
         cmocka_unit_test(a_fifth_publisher_gets_in_without_being_better),
         cmocka_unit_test(equal_values_are_kept_twice),
+        cmocka_unit_test(an_owner_who_published_is_kept_twice),
         cmocka_unit_test(an_entry_is_larger_than_promised),
         cmocka_unit_test(a_record_outlives_its_time),
         cmocka_unit_test(a_refresh_shortens_a_life_or_is_saved_each_time),

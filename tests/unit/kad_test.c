@@ -800,6 +800,10 @@ static void one_lost_connection_counts_for_all_its_streams(void **state)
     for (int i = 0; i < 8; i++)
         fail_with(&o, q[i].rpc, ERR_CLOSED);
     assert_true(in_table(&o, 1));
+    /* It is asked for want of others. */
+    assert_ok(kad_get(o.k, SPAN_LIT("/souk/a"), NULL, o.now + 5 * SECONDS,
+                      o.now, wall_of(&o), &op));
+    assert_true(next_question(&o, &q[0]));
     /* But it is not told to others while in doubt. */
     assert_ok(request(&o, "0804 120161"));
     assert_answer(&o, "0804");
