@@ -254,6 +254,8 @@ void node_drain(struct node *n, tstamp now)
     n->is_draining = true;
     MAP_FOR_EACH(n->links, link, tmp)
     link_close(n, link);
+    while (reputation_dirty_count(n->reputation) > 0)
+        peers_save(n);
     node_settle(n);
 }
 

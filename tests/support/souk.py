@@ -306,6 +306,9 @@ class Node:
     def status(self):
         return self.get("/api/v1/node").expect(200).json
 
+    def count(self, name):
+        return self.status()["counts"][name]
+
     def wait_ready(self, within=30):
         wait_until(lambda: self.get("/readyz").status == 200,
                    lambda: "readyz: " + self.get("/readyz?verbose").text,
@@ -324,8 +327,8 @@ class Node:
         return self
 
     def wait_outbox(self, within=60):
-        wait_until(lambda: self.status()["outbox"] == 0,
-                   lambda: f"outbox: {self.status()}", within)
+        wait_until(lambda: self.count("outbox") == 0,
+                   lambda: f"outbox: {self.count('outbox')}", within)
         return self
 
 
