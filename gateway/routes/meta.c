@@ -32,7 +32,7 @@ void route_root(struct exchange *x)
     } links[] = {
         {"search", "/api/v1/search"}, {"packages", "/api/v1/index"},
         {"peers", "/api/v1/peers"},   {"node", "/api/v1/node"},
-        {"limits", "/api/v1/limits"}, {"health", "/health?verbose"},
+        {"limits", "/api/v1/node/limits"}, {"health", "/health?verbose"},
         {"openapi", "/openapi.json"},
     };
     struct jw j;
