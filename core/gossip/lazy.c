@@ -56,36 +56,34 @@ static struct blob *make_ihave(struct gossip *g, unsigned topic,
     return pack_rpc(g, &rpc);
 }
 
-static bool is_gossiped(const struct gossip *g, const struct message *m,
-                        unsigned topic)
+static struct message *cached_at(struct list *l)
 {
-    return m->topic == topic && blob_rpc_len(m->blob) <= GOSSIP_RPC_SENT_MAX &&
-           g->beat - m->beat < GOSSIP_BEATS;
+    return LIST_ENTRY(l, struct message, link);
+}
+
+static bool is_gossiped(const struct message *m, unsigned topic)
+{
+    return m->topic == topic && blob_rpc_len(m->blob) <= GOSSIP_RPC_SENT_MAX;
 }
 
 /* The newest ids of the last heartbeats, in the arena. */
 static size_t recent_ids(struct gossip *g, unsigned topic,
                          ProtobufCBinaryData **ids)
 {
+    struct list *end = g->cached.prev;
     size_t n = 0, max = 0;
 
-    for (struct list *l = g->cached.prev; l != &g->cached; l = l->prev) {
-        if (g->beat - LIST_ENTRY(l, struct message, link)->beat >= GOSSIP_BEATS)
-            break;
+    for (; end != &g->cached && g->beat - cached_at(end)->beat < GOSSIP_BEATS;
+         end = end->prev)
         max++;
-    }
     if (max > IHAVE_IDS_MAX)
         max = IHAVE_IDS_MAX;
     if (max == 0 ||
         (*ids = arena_alloc(&g->arena, max * sizeof(**ids))) == NULL)
         return 0;
-    for (struct list *l = g->cached.prev; l != &g->cached && n < max;
-         l = l->prev) {
-        struct message *m = LIST_ENTRY(l, struct message, link);
-
-        if (is_gossiped(g, m, topic))
-            (*ids)[n++] = wire_bytes(msg_id_span(&m->id));
-    }
+    for (struct list *l = g->cached.prev; l != end && n < max; l = l->prev)
+        if (is_gossiped(cached_at(l), topic))
+            (*ids)[n++] = wire_bytes(msg_id_span(&cached_at(l)->id));
     return n;
 }
 

@@ -137,22 +137,6 @@ static bool evict(struct reputation *r, wall_ms wall)
     return true;
 }
 
-/* A peer that is back needs its row again. */
-static void forget_gone(struct reputation *r, const struct peer_id *peer)
-{
-    LIST_FOR_EACH(l, &r->gone)
-    {
-        struct gone *gone = LIST_ENTRY(l, struct gone, link);
-
-        if (!peer_id_eq(&gone->id, peer))
-            continue;
-        list_remove(l);
-        r->gone_count--;
-        mem_free(r->mem, gone);
-        return;
-    }
-}
-
 struct entry *entry_get(struct reputation *r, const struct peer_id *peer,
                         wall_ms wall)
 {
@@ -171,7 +155,6 @@ struct entry *entry_get(struct reputation *r, const struct peer_id *peer,
     list_init(&e->dirty);
     list_push_back(&r->used, &e->used);
     MAP_ADD(r->entries, &e->id, sizeof(e->id), e);
-    forget_gone(r, peer);
     return e;
 }
 

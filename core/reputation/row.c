@@ -32,6 +32,7 @@ static void fill_row(const struct entry *e, struct reputation_row *row)
 bool reputation_take_dirty(struct reputation *r, struct reputation_row *row,
                            bool *is_gone)
 {
+    /* Deletions first: an evicted peer may have come back since. */
     struct list *l = list_pop_front(&r->gone);
 
     *is_gone = l != NULL;
@@ -106,8 +107,7 @@ enum err reputation_load(struct reputation *r, const struct reputation_row *row,
     }
     mem_free(r->mem, e->packages);
     e->packages = packages;
-    e->package_count = (uint8_t)row->package_count;
-    e->package_cap = packages != NULL ? REPUTATION_PACKAGES_MAX : 0;
+    e->package_count = e->package_cap = (uint8_t)row->package_count;
     e->successes = row->successes;
     e->failures = row->failures;
     e->response_ms = row->response_ms;

@@ -116,6 +116,9 @@ static void waiting_messages_are_limited(void **state)
         assert_ok(say_message(&f, &f.peers[0], &m));
     }
     assert_int_equal(1, gossip_pending_count(f.g));
+    drain(&f);
+    assert_ok(gossip_verdict(f.g, f.token, GOSSIP_IGNORE, f.now));
+    assert_int_equal(0, f.g->pending_bytes);
     fixture_release(&f);
 }
 
@@ -153,6 +156,14 @@ static void budgets_of_a_peer_are_kept(void **state)
     f.now += 100 * MILLISECONDS;
     assert_ok(say_text(&f, &f.peers[0], &f.peers[0], "x", 1));
     assert_err(ERR_LIMIT, say_text(&f, &f.peers[0], &f.peers[0], "x", 1));
+    /* Fractions add up: 20 steps of 150 ms are worth 30 messages. */
+    i = 0;
+    for (int step = 0; step < 20; step++) {
+        f.now += 150 * MILLISECONDS;
+        while (say_text(&f, &f.peers[0], &f.peers[0], "x", 1) == OK)
+            i++;
+    }
+    assert_int_equal(30, i);
     fixture_release(&f);
 
     /* Control. */

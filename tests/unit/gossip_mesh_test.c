@@ -49,6 +49,56 @@ static void the_mesh_stays_within_its_bounds(void **state)
     fixture_release(&f);
 }
 
+static void trimming_keeps_those_we_dialled(void **state)
+{
+    static struct fixture f;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        fixture_init(&f, (struct gossip_config){0});
+        f.rng = rng_seeded(&f.seed, seed);
+        assert_ok(gossip_subscribe(f.g, SPAN_LIT(TOPIC), f.now));
+        connect_subscribed(&f, 0, 12);
+        for (size_t i = 12; i < 14; i++) {
+            connect_as(&f, &f.peers[i], GOSSIP_V11, true);
+            assert_ok(say_subscribe(&f, &f.peers[i], TOPIC, true));
+        }
+        for (size_t i = 0; i < 14; i++)
+            assert_ok(say_graft(&f, &f.peers[i], TOPIC));
+        assert_int_equal(14, gossip_mesh_count(f.g, SPAN_LIT(TOPIC)));
+        heartbeat(&f);
+        assert_int_equal(6, gossip_mesh_count(f.g, SPAN_LIT(TOPIC)));
+        for (size_t i = 12; i < 14; i++)
+            assert_true(
+                gossip_is_in_mesh(f.g, SPAN_LIT(TOPIC), &f.peers[i].id));
+        fixture_release(&f);
+    }
+}
+
+static void trimming_keeps_the_best(void **state)
+{
+    static struct fixture f;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        fixture_init(&f, (struct gossip_config){0});
+        f.rng = rng_seeded(&f.seed, seed);
+        assert_ok(gossip_subscribe(f.g, SPAN_LIT(TOPIC), f.now));
+        for (size_t i = 0; i < 14; i++) {
+            connect_as(&f, &f.peers[i], GOSSIP_V11, true);
+            assert_ok(say_subscribe(&f, &f.peers[i], TOPIC, true));
+            assert_ok(say_graft(&f, &f.peers[i], TOPIC));
+            gossip_set_app_score(f.g, &f.peers[i].id, (double)i);
+        }
+        heartbeat(&f);
+        assert_int_equal(6, gossip_mesh_count(f.g, SPAN_LIT(TOPIC)));
+        for (size_t i = 10; i < 14; i++)
+            assert_true(
+                gossip_is_in_mesh(f.g, SPAN_LIT(TOPIC), &f.peers[i].id));
+        fixture_release(&f);
+    }
+}
+
 static void a_lost_mesh_peer_is_replaced_at_once(void **state)
 {
     static struct fixture f;
@@ -511,6 +561,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_mesh_stays_within_its_bounds),
+        cmocka_unit_test(trimming_keeps_those_we_dialled),
+        cmocka_unit_test(trimming_keeps_the_best),
         cmocka_unit_test(a_lost_mesh_peer_is_replaced_at_once),
         cmocka_unit_test(prune_backoff_is_honoured_both_ways),
         cmocka_unit_test(backoff_outlives_the_connection),

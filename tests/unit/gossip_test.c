@@ -339,6 +339,25 @@ static void add_another_key(Wire__GossipMessage *m)
     m->key = wire_bytes(pubkey_span(&key));
 }
 
+/* Signed by another, whose key is told: only the author's will do. */
+static void forge(Wire__GossipMessage *m)
+{
+    static uint8_t signature[64];
+    struct who other;
+    struct buf b;
+
+    who_init(&other, 77);
+    m->has_signature = false;
+    buf_init(&b, 4096, &mem_libc);
+    assert_ok(buf_put_str(&b, "libp2p-pubsub:"));
+    assert_ok(wire_put(&b, &m->base));
+    ed25519_sign(&other.key, buf_span(&b), signature);
+    buf_release(&b);
+    m->has_signature = true;
+    m->signature = wire_bytes(SPAN_OF(signature));
+    add_another_key(m);
+}
+
 static const struct {
     const char *why;
     void (*spoil)(Wire__GossipMessage *m);
@@ -363,6 +382,8 @@ static const struct {
     {"a key that is none", add_rubbish_key, GOSSIP_BAD_OWN_MESSAGE,
      GOSSIP_BAD_SIGNATURE},
     {"another's key", add_another_key, GOSSIP_BAD_OWN_MESSAGE,
+     GOSSIP_BAD_SIGNATURE},
+    {"another's key and signature", forge, GOSSIP_BAD_OWN_MESSAGE,
      GOSSIP_BAD_SIGNATURE},
 };
 
@@ -426,6 +447,39 @@ static void bytes_that_are_no_rpc_are_an_error(void **state)
             fail_msg("%s", cases[i].why);
     assert_err(ERR_NOT_FOUND,
                gossip_on_rpc(f.g, &f.peers[1].id, SPAN_NONE, f.now, WALL));
+    fixture_release(&f);
+}
+
+/* A signature covers which fields were there. */
+static void a_message_without_data_is_forwarded_without(void **state)
+{
+    static struct fixture f;
+    uint8_t seqno[8], signature[64];
+    struct gossip_event ev;
+    Wire__GossipMessage m;
+    struct buf b;
+
+    (void)state;
+    fixture_init(&f, (struct gossip_config){0});
+    assert_ok(gossip_subscribe(f.g, SPAN_LIT(TOPIC), f.now));
+    connect_subscribed(&f, 0, 2);
+    m = make_message(&f.peers[0], TOPIC, SPAN_NONE, seqno, 1, signature);
+    m.has_data = m.has_signature = false;
+    buf_init(&b, 4096, &mem_libc);
+    assert_ok(buf_put_str(&b, "libp2p-pubsub:"));
+    assert_ok(wire_put(&b, &m.base));
+    ed25519_sign(&f.peers[0].key, buf_span(&b), signature);
+    m.has_signature = true;
+    assert_ok(say_message(&f, &f.peers[0], &m));
+    drain(&f);
+    assert_int_equal(1, message_count(&f));
+    assert_ok(gossip_verdict(f.g, f.token, GOSSIP_ACCEPT, f.now));
+    buf_clear(&b);
+    assert_ok(say_message(&f, &f.peers[0], &m)); /* leaves it in f.rpc */
+    while (gossip_poll(f.g, &ev))
+        if (ev.type == GOSSIP_EV_SEND)
+            assert_span_equal(buf_span(&f.rpc), ev.send.rpc);
+    buf_release(&b);
     fixture_release(&f);
 }
 
@@ -709,6 +763,7 @@ int main(void)
         cmocka_unit_test(one_rpc_or_several_tell_the_same_story),
         cmocka_unit_test(forbidden_messages_are_told_and_not_forwarded),
         cmocka_unit_test(bytes_that_are_no_rpc_are_an_error),
+        cmocka_unit_test(a_message_without_data_is_forwarded_without),
         cmocka_unit_test(topics_outside_the_list_do_not_exist),
         cmocka_unit_test(nothing_is_forwarded_or_first_before_its_verdict),
         cmocka_unit_test(a_message_does_not_go_back_to_its_author),

@@ -401,7 +401,7 @@ static void unusable_addresses_are_dropped_alone(void **state)
 {
     struct who w = who(1), other = who(2);
     struct multiaddr plain = addr("/ip4/192.0.2.7/tcp/4001");
-    struct multiaddr own = plain, foreign = plain;
+    struct multiaddr own = plain, foreign = addr("/ip4/192.0.2.8/tcp/4001");
     ProtobufCBinaryData told[5];
     struct identify_reader *r = identify_reader_new(&mem_libc);
     Wire__Identify m = WIRE__IDENTIFY__INIT;

@@ -329,6 +329,25 @@ static void ten_offences_in_a_minute_ban(void **state)
     }
 }
 
+static void
+the_tenth_offence_counts_within_the_minute_and_not_after(void **state)
+{
+    struct peer_id p = peer(1);
+
+    (void)state;
+    for (duration late = 0; late < 2; late++) {
+        struct reputation *r = reputation_new(0, &mem_libc);
+
+        for (int i = 0; i < 9; i++)
+            assert_false(reputation_learn(r, &p, REPUTATION_FLOOD,
+                                          REPUTATION_NO_SAMPLE, 0, WALL));
+        assert_int_equal(late == 0, reputation_learn(r, &p, REPUTATION_FLOOD,
+                                                     REPUTATION_NO_SAMPLE,
+                                                     1 * MINUTES + late, WALL));
+        reputation_free(r);
+    }
+}
+
 static void bans_by_hand_begin_and_end(void **state)
 {
     struct reputation *r = reputation_new(0, &mem_libc);
@@ -488,6 +507,42 @@ static void of_the_oldest_the_least_worth_gives_way(void **state)
     }
     assert_true(reputation_is_banned(r, &banned, WALL));
     assert_int_equal(20, reputation_count(r));
+    reputation_free(r);
+}
+
+static void who_was_heard_of_lately_stays_however_bad(void **state)
+{
+    struct reputation *r = reputation_new(20, &mem_libc);
+    struct peer_id bad = peer(0), p;
+    struct reputation_view v;
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        p = peer(i);
+        learn(r, &p, REPUTATION_DIALLED, 1, -1, WALL);
+    }
+    learn(r, &bad, REPUTATION_RPC_FAILED, 9, -1, WALL);
+    p = peer(100);
+    learn(r, &p, REPUTATION_DIALLED, 1, -1, WALL);
+    assert_true(reputation_look(r, &bad, WALL, &v));
+    reputation_free(r);
+}
+
+static void an_evicted_peer_that_is_back_keeps_its_row(void **state)
+{
+    struct reputation *r = reputation_new(1, &mem_libc);
+    struct peer_id a = peer(1), b = peer(2);
+    struct reputation_row row;
+    bool is_gone, is_stored = true;
+
+    (void)state;
+    reputation_seen(r, &a, WALL);
+    reputation_seen(r, &b, WALL);
+    reputation_seen(r, &a, WALL);
+    while (reputation_take_dirty(r, &row, &is_gone))
+        if (peer_id_eq(&row.peer, &a))
+            is_stored = !is_gone;
+    assert_true(is_stored);
     reputation_free(r);
 }
 
@@ -702,11 +757,15 @@ int main(void)
         cmocka_unit_test(scores_agree_with_a_naive_recomputation),
         cmocka_unit_test(the_past_is_forgiven_and_forgotten),
         cmocka_unit_test(ten_offences_in_a_minute_ban),
+        cmocka_unit_test(
+            the_tenth_offence_counts_within_the_minute_and_not_after),
         cmocka_unit_test(bans_by_hand_begin_and_end),
         cmocka_unit_test(recent_reasons_can_be_read),
         cmocka_unit_test(an_operators_place_outweighs_what_is_told),
         cmocka_unit_test(the_best_are_chosen_in_order),
         cmocka_unit_test(of_the_oldest_the_least_worth_gives_way),
+        cmocka_unit_test(who_was_heard_of_lately_stays_however_bad),
+        cmocka_unit_test(an_evicted_peer_that_is_back_keeps_its_row),
         cmocka_unit_test(the_banned_stay_even_when_nothing_else_fits),
         cmocka_unit_test(packages_told_apart_are_limited),
         cmocka_unit_test(what_is_exported_is_loaded_again),
