@@ -279,7 +279,9 @@ void conn_streams_close(struct conn *c)
 void conn_streams_free(struct conn *c)
 {
     LIST_FOR_EACH(link, &c->streams)
-    stream_free(c, LIST_ENTRY(link, struct conn_stream, all));
+    {
+        stream_free(c, LIST_ENTRY(link, struct conn_stream, all));
+    }
 }
 
 enum err conn_stream_open(struct conn *c, const char *const protocols[],

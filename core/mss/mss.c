@@ -78,6 +78,7 @@ static enum err take_message(struct mss *m, struct span *in, struct span *text,
             return OK;
         *text = buf_span(&m->in);
     }
+    assert(text->data != NULL && text->len == m->need);
     m->need = 0;
     *whole = true;
     if (text->data[text->len - 1] != '\n')

@@ -89,8 +89,10 @@ void yamux_queue_take(struct yamux_queue *q, uint8_t *out, size_t n,
     q->len -= n;
     while (n > 0) {
         struct yamux_chunk *c = q->first;
-        size_t part = c->tail - c->head;
+        size_t part;
 
+        assert(c != NULL);
+        part = c->tail - c->head;
         if (part > n)
             part = n;
         memcpy(out, c->bytes + c->head, part);

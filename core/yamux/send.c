@@ -111,6 +111,7 @@ static void send_owed(struct yamux *y, struct room *out)
         n = owed.len;
     if (n == 0)
         return;
+    assert(owed.data != NULL);
     memcpy(out->at, owed.data, n);
     out->at += n;
     out->len -= n;

@@ -91,12 +91,14 @@ static void stream_remove(struct yamux *y, struct yamux_stream *s)
 
 void yamux_free(struct yamux *y)
 {
-    struct yamux_stream *s, *next;
+    struct yamux_stream *s = NULL, *next = NULL;
 
     if (y == NULL)
         return;
     MAP_FOR_EACH(y->streams, s, next)
-    stream_remove(y, s);
+    {
+        stream_remove(y, s);
+    }
     buf_release(&y->owed);
     mem_free(y->mem, y);
 }
