@@ -284,6 +284,15 @@ static void describe(const struct param_row *row, char out[96])
     abort(); /* any text is one */
 }
 
+/* Nothing we are told has a line's end in it. */
+static bool has_control(const char *value)
+{
+    for (; *value != '\0'; value++)
+        if ((unsigned char)*value < 0x20 || *value == 0x7f)
+            return true;
+    return false;
+}
+
 static enum err refuse_value(enum param p, enum settings_source source,
                              const char *value, struct settings_error *error)
 {
@@ -332,6 +341,9 @@ enum err settings_set(struct settings *s, enum param param,
     const struct param_row *row = &param_rows[param];
 
     assert(param < PARAM_COUNT);
+    if (has_control(value))
+        return settings_refuse(error, "%s: a control character in the value",
+                               row->name);
     if (!is_fit(row, value))
         return refuse_value(param, source, value, error);
     if (source < s->source[param])

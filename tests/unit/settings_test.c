@@ -198,6 +198,8 @@ static void a_wrong_file_is_refused_with_line_and_nearest_name(void **state)
         {"http: a\nhttp: b\n",
          "souk.yaml:2: the setting stands here a second time"},
         {"http: [a]\n", "souk.yaml:1: not a list"},
+        {"http: \"a\\nb\"\n",
+         "souk.yaml:1: http: a control character in the value"},
         {"http: {a: b}\n", "souk.yaml:1: not a mapping"},
         {"listen: [[a]]\n", "souk.yaml:1: a list of plain values is wanted"},
         {"config: x\n", "souk.yaml:1: a file cannot name another as config"},
