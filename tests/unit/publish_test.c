@@ -410,7 +410,8 @@ a_forged_record_is_judged_by_anything_but_its_signature(void **state)
     must_publish(&w, "1.0.0");
     fixture_signed(&r, "ns/name", "1.0.0", ",\"title\":\"x\"", &key, 1);
     r.is_verified = false;
-    *(uint8_t *)(uintptr_t)(buf_span(&r.bytes).data + 20) ^= 1;
+    assert_non_null(r.bytes.data);
+    r.bytes.data[r.bytes.head + 20] ^= 1;
     assert_err(ERR_BAD_SIGNATURE, decide(&w, &r, NODE, &result));
     record_release(&r);
     world_release(&w);
