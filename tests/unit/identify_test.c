@@ -213,6 +213,13 @@ static void input_may_be_cut_anywhere(void **state)
             assert_err(ERR_PROTO,
                        hear(r, SPAN(buf_span(&out).data, cut), &w.id, &info));
         identify_reader_free(r);
+        /* Also behind a whole message. */
+        r = identify_reader_new(&mem_libc);
+        assert_ok(hear(r, buf_span(&out), &w.id, &info));
+        if (cut > 0 && cut < buf_len(&out))
+            assert_err(ERR_PROTO,
+                       hear(r, SPAN(buf_span(&out).data, cut), &w.id, &info));
+        identify_reader_free(r);
     }
     buf_release(&out);
 }
