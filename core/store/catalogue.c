@@ -218,9 +218,11 @@ static enum err gather_all(struct store *s, const struct package_id *id,
     TRY(load_row(s, id, &g->row));
     if (g->row.id == 0)
         return load_equivalent(s, id, g);
-    g->facts.sequence_seen = (uint64_t)g->row.sequence;
     g->is_other = publisher && !peer_id_eq(publisher, &g->row.publisher);
-    return g->is_other ? OK : load_held(s, g, version, is_yanked);
+    if (g->is_other)
+        return OK; /* nor does its sequence count: it may be anything */
+    g->facts.sequence_seen = (uint64_t)g->row.sequence;
+    return load_held(s, g, version, is_yanked);
 }
 
 enum err gather(struct store *s, const struct package_id *id,
