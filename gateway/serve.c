@@ -10,6 +10,7 @@
 #include "gateway/configure.h"
 #include "host/endpoints.h"
 #include "host/system.h"
+#include "market/record.h"
 #include "store/cache.h"
 
 /* A node, put together: each part borrows those above it.
@@ -156,6 +157,7 @@ static int serve(struct serving *s)
     };
     s->log = lines_log(&s->lines, s->setup.log_level);
     crypto_init();
+    record_init();
     map_set_key(&rng_system);
     log_info(&s->log, "host", "starting version=%s commit=%s data=%s",
              SOUK_VERSION, souk_commit, s->setup.settings.data);
