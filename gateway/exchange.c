@@ -283,7 +283,8 @@ static void check_head(struct exchange *x)
         exchange_refuse(x, ERR_BAD_REQUEST, "the query is malformed");
 }
 
-void exchange_begin(struct exchange *x, const char *method, tstamp now)
+void exchange_begin(struct exchange *x, const char *method, const char *version,
+                    tstamp now)
 {
     uint64_t length;
 
@@ -295,7 +296,10 @@ void exchange_begin(struct exchange *x, const char *method, tstamp now)
     make_request_id(x);
     identify_client(x);
     x->is_exempt = is_exempt(x);
-    check_head(x);
+    if (strcmp(version, "HTTP/1.1") == 0 && x->headers.at[HEADER_HOST].len == 0)
+        exchange_refuse(x, ERR_BAD_REQUEST, "there is no Host header");
+    else
+        check_head(x);
     x->has_body = x->headers.at[HEADER_TRANSFER_ENCODING].len > 0 ||
                   !content_length(x, &length) || length > 0;
     if (x->response.status == 0)

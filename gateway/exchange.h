@@ -114,7 +114,8 @@ void exchange_release(struct exchange *x);
 void exchange_target(struct exchange *x, const char *target, tstamp now);
 /* The head is complete: check all that needs no body.  What is refused has an
  * answer then; its body, if there is one, must be drained all the same. */
-void exchange_begin(struct exchange *x, const char *method, tstamp now);
+void exchange_begin(struct exchange *x, const char *method, const char *version,
+                    tstamp now);
 /* |data| of the body; may refuse. */
 void exchange_body(struct exchange *x, struct span data);
 void exchange_run(struct exchange *x, tstamp now);

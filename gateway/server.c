@@ -321,10 +321,12 @@ static void send_raw(struct connection *c)
 
     buf_init(&out, body.len + 512, &mem_libc);
     if (buf_printf(&out,
-                   "HTTP/1.1 %u \r\nContent-Type: %s\r\nContent-Length: "
+                   "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: "
                    "%zu\r\nConnection: close\r\n"
                    "Access-Control-Allow-Origin: *\r\n\r\n",
-                   c->x.response.status, c->x.response.type, body.len) == OK &&
+                   c->x.response.status,
+                   MHD_get_reason_phrase_for(c->x.response.status),
+                   c->x.response.type, body.len) == OK &&
         buf_put(&out, body) == OK)
         (void)send(c->fd, buf_span(&out).data, buf_len(&out),
                    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -334,14 +336,15 @@ static void send_raw(struct connection *c)
 
 /* The head is there.  An answer queued here would end the connection (it must,
  * if the client waits for a 100 Continue), so it waits for the next call. */
-static enum MHD_Result begin(struct connection *c, const char *method)
+static enum MHD_Result begin(struct connection *c, const char *method,
+                             const char *version)
 {
     struct exchange *x = &c->x;
 
     c->is_begun = true;
     (void)MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_header,
                                       &x->headers);
-    exchange_begin(x, method, c->since);
+    exchange_begin(x, method, version, c->since);
     if (!x->has_body)
         return MHD_YES;
     if (x->response.status != 0 &&
@@ -377,13 +380,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
 
     (void)cls;
     (void)url;
-    (void)version;
     (void)mhd;
     if (c == NULL || c->is_gone)
         return MHD_NO;
     x = &c->x;
     if (!c->is_begun)
-        return begin(c, method);
+        return begin(c, method, version);
     if (*size > 0) {
         struct span piece = SPAN(data, *size);
 

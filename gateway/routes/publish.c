@@ -136,8 +136,14 @@ static void submit(struct exchange *x, struct job *job)
 /* The record of the body, complete; else refused. */
 static bool take_record(struct exchange *x, struct record *record)
 {
-    enum err err = record_parse(record, buf_span(&x->body), RECORD_INPUT,
-                                &mem_libc, &x->problems);
+    enum err err;
+
+    if (buf_len(&x->body) == 0) {
+        exchange_refuse(x, ERR_NOT_JSON, "the body is empty");
+        return false;
+    }
+    err = record_parse(record, buf_span(&x->body), RECORD_INPUT, &mem_libc,
+                       &x->problems);
 
     if (err == OK) {
         err = record_complete(record, gateway_wall(), NULL);
