@@ -2,16 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/cli/cli.h"
 #include "gateway/command.h"
 #include "gateway/configure.h"
 #include "gateway/serve.h"
 #include "tbl/settings.h"
-
-#if __has_include("gateway/cli/cli.h")
-#include "gateway/cli/cli.h"
-#else
-static const struct command cli_commands[] = {{NULL, NULL, NULL, NULL}};
-#endif
 
 static int version_run(int argc, char **argv)
 {
@@ -33,8 +28,12 @@ static const struct command commands[] = {
 
 static const struct command *find(const struct command *table, const char *name)
 {
+    size_t len = strlen(name);
+
+    /* "key" finds "key new": what follows is told apart there. */
     for (; table->name != NULL; table++)
-        if (strcmp(table->name, name) == 0)
+        if (strncmp(table->name, name, len) == 0 &&
+            (table->name[len] == '\0' || table->name[len] == ' '))
             return table;
     return NULL;
 }
@@ -57,10 +56,8 @@ static void print_usage(FILE *out)
 {
     (void)fprintf(out, "usage: souk COMMAND …\n\n");
     print_commands(out, commands);
-    if (cli_commands[0].name == NULL)
-        return;
     (void)fprintf(out, "\nOf a running node (--api URL, --token-file FILE, "
-                       "--json):\n\n");
+                       "--json, --timeout TIME):\n\n");
     print_commands(out, cli_commands);
 }
 
@@ -89,6 +86,8 @@ static int help_run(int argc, char **argv)
         (void)fprintf(stderr, "souk: no command '%s'\n", argv[1]);
         return EXIT_USAGE;
     }
+    if (cli_help(argv[1]))
+        return EXIT_OK;
     (void)printf("usage: souk %s %s\n\n%s\n", c->name, c->arguments, c->help);
     if (c->run != serve_run && c->run != config_run)
         return EXIT_OK;

@@ -5,11 +5,12 @@ add_custom_target(souk_commit
     -P ${CMAKE_CURRENT_SOURCE_DIR}/commit.cmake
   BYPRODUCTS ${commit_c}
   VERBATIM)
+add_subdirectory(cli)
 add_executable(souk main.c configure.c serve.c ${commit_c})
 add_dependencies(souk souk_commit)
 target_include_directories(souk PRIVATE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(souk PRIVATE SOUK_VERSION="${PROJECT_VERSION}")
-target_link_libraries(souk PRIVATE souk_gateway souk_host souk_flags)
+target_link_libraries(souk PRIVATE souk_cli souk_gateway souk_host souk_flags)
 
 # What is made from the tables must be what the tables say now.
 if(BUILD_TESTING)
