@@ -124,6 +124,12 @@ void flow_finish(struct node *n, struct flow *f)
     link_touch(n, f->link);
 }
 
+void flow_finish_later(struct node *n, struct flow *f)
+{
+    f->is_finishing = true;
+    node_timer_set(n, &f->timer, n->now + FIN_AFTER);
+}
+
 void flow_data(struct node *n, struct flow *f, struct span data)
 {
     const struct flow_rule *rule = rule_of(f);
@@ -131,7 +137,7 @@ void flow_data(struct node *n, struct flow *f, struct span data)
     struct link *l = f->link;
     enum err err;
 
-    if (rule->silence > 0)
+    if (rule->silence > 0 && !f->is_finishing)
         node_timer_set(n, &f->timer, n->now + rule->silence);
     err = rule->data(n, f, data);
     if (err == OK)
@@ -148,13 +154,16 @@ void flow_fin(struct node *n, struct flow *f)
     if (rule_of(f)->fin != NULL)
         rule_of(f)->fin(n, f);
     else
-        flow_finish(n, f);
+        flow_finish_later(n, f);
 }
 
 void flow_ready(struct node *n, struct flow *f, size_t proto)
 {
     if (f->type == FLOW_GOSSIP_OUT)
         pubsub_ready(n, f, proto);
+    else if (f->type == FLOW_PUSH_OUT ||
+             (f->type == FLOW_KAD_OUT && f->is_over))
+        flow_finish_later(n, f);
 }
 
 void flow_writable(struct node *n, struct flow *f)
@@ -193,6 +202,12 @@ void flow_reset(struct node *n, struct flow *f)
 
 void flow_timer(struct node *n, struct flow *f)
 {
+    if (f->is_finishing) {
+        f->is_finishing = false;
+        flow_finish(n, f);
+        node_timer_set(n, &f->timer, n->now + FLOW_OUT_WITHIN);
+        return;
+    }
     if (f->type == FLOW_KAD_OUT && f->u.rpc == NULL && !f->is_over) {
         rpc_flow_retire(n, f); /* nothing to ask for a while: close politely */
         return;

@@ -65,6 +65,9 @@ enum {
     (60 * SECONDS)                     /* an inbound stream says nothing \
                                         */
 #define FLOW_OUT_WITHIN (15 * SECONDS) /* an outbound one is not done */
+/* js-libp2p loses data that comes in one read with the negotiation of its
+ * stream and its end. */
+#define FIN_AFTER (50 * MILLISECONDS)
 #define DUPLICATE_GRACE                                   \
     (5 * SECONDS) /* before a second connection is closed \
                    */
@@ -218,6 +221,7 @@ struct flow {
     struct delim in;     /* where messages are framed */
     bool was_used;       /* KAD_OUT: carried a question before */
     bool is_over;        /* KAD_OUT: finished, waits for its end */
+    bool is_finishing;   /* our FIN follows when the timer fires */
     union {
         struct identify_reader *reader;
         struct ping ping;
@@ -475,6 +479,8 @@ void flow_reset(struct node *n, struct flow *f);
 void flow_timer(struct node *n, struct flow *f);
 MUST_USE enum err flow_write(struct node *n, struct flow *f, struct span s);
 void flow_finish(struct node *n, struct flow *f);
+/* The same a moment later, apart from the bytes before it. */
+void flow_finish_later(struct node *n, struct flow *f);
 struct peer *flow_peer(const struct flow *f);
 
 /* who.c: identify, push, ping */

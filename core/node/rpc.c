@@ -125,8 +125,6 @@ static enum err rpc_send(struct node *n, struct rpc *r)
         flow_reset(n, f);
         return err;
     }
-    if (!r->wants_answer)
-        flow_finish(n, f);
     return OK;
 }
 
@@ -144,7 +142,10 @@ static void rpc_go(struct node *n, struct rpc *r)
         return;
     f = r->flow;
     f->is_over = true;
-    node_timer_set(n, &f->timer, n->now + FLOW_OUT_WITHIN);
+    if (f->was_used)
+        flow_finish_later(n, f);
+    else /* once it is agreed on what we speak */
+        node_timer_set(n, &f->timer, n->now + FLOW_OUT_WITHIN);
     rpc_answered(n, r, SPAN_NONE);
 }
 

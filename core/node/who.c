@@ -26,8 +26,6 @@ static enum err write_identity(struct node *n, struct flow *f)
     if (err == OK)
         err = flow_write(n, f, buf_span(&out));
     buf_release(&out);
-    if (err == OK)
-        flow_finish(n, f);
     return err;
 }
 
@@ -197,6 +195,8 @@ void who_inbound(struct node *n, struct flow *f)
         f->u.reader = identify_reader_new(n->mem);
     else if (write_identity(n, f) != OK)
         flow_reset(n, f);
+    else
+        flow_finish_later(n, f);
 }
 
 void who_fin(struct node *n, struct flow *f)
