@@ -21,8 +21,10 @@ static inline struct blob *blob_new(const struct mem *mem, struct span s)
         return NULL;
     b->refs = 1;
     b->len = s.len;
-    if (s.len > 0)
+    if (s.len > 0) {
+        assert(s.data != NULL);
         memcpy(b->bytes, s.data, s.len);
+    }
     return b;
 }
 static inline struct blob *blob_ref(struct blob *b)

@@ -91,7 +91,9 @@ void kad_free(struct kad *k)
     if (k == NULL)
         return;
     MAP_FOR_EACH(k->operations, op, tmp)
-    operation_free(k, op);
+    {
+        operation_free(k, op);
+    }
     heap_release(&k->operation_timers);
     rpc_release_all(k);
     upkeep_release(k);

@@ -296,37 +296,36 @@ struct kad_value {
 
 struct kad_event {
     enum kad_event_type type;
+    enum kad_rpc_type rpc_type;         /* RPC */
+    enum kad_peer_outcome peer_outcome; /* PEER_OUTCOME */
+    enum err err;
+    enum kad_operation operation; /* PROGRESS, DONE */
+    enum kad_outcome outcome;     /* DONE */
+    bool complete;                /* outcome is KAD_COMPLETE */
+    bool wants_answer; /* RPC; false: write, close, report by kad_on_answer */
+    bool is_own;       /* RECORD_* */
+
     uint64_t op;  /* RPC (0: our own upkeep), PROGRESS, DONE */
     uint64_t rpc; /* RPC, RPC_ABANDONED */
     /* RPC, PEER_*: the peer.  PROVIDER_*: the provider.  RECORD_*: none. */
     struct kad_peer peer;
 
     /* RPC */
-    enum kad_rpc_type rpc_type;
     struct span message;
-    bool wants_answer; /* false: write, close, report with kad_on_answer */
-    tstamp dial_by;    /* give up connecting then */
-    tstamp answer_by;  /* kad gives up then by itself */
+    tstamp dial_by;   /* give up connecting then */
+    tstamp answer_by; /* kad gives up then by itself */
 
     /* RECORD_*, PROVIDER_* (key only) */
     struct span key;
     struct kad_value record;
-    bool is_own;
     wall_ms received;
     wall_ms expires;
 
-    /* PEER_OUTCOME */
-    enum kad_peer_outcome peer_outcome;
-    enum err err;
-
     /* PROGRESS, DONE */
-    enum kad_operation operation;
     unsigned requested; /* peers a put or provide was sent to */
     unsigned acked;
 
     /* DONE */
-    enum kad_outcome outcome;
-    bool complete;                  /* outcome is KAD_COMPLETE */
     const struct kad_value *values; /* get: distinct, valid, best first */
     size_t values_count;
     const struct kad_peer *peers; /* closest first, those that answered; for
@@ -335,10 +334,9 @@ struct kad_event {
     unsigned asked; /* peers asked, and of these answered */
     unsigned answered;
     unsigned hops;
-    duration elapsed; /* also of PEER_OUTCOME */
-
     unsigned attempt; /* NEED_PEERS: from 1 while the table is empty, 0: a
                          look at the bootstrap peers from time to time */
+    duration elapsed; /* DONE, PEER_OUTCOME */
 };
 
 /* The next event, false if there is none. */

@@ -94,7 +94,7 @@ static enum err put_peers(struct arena *arena, const struct kad_peer *peers,
     *list_count = 0;
     if (count == 0)
         return OK;
-    *list = arena_alloc(arena, count * sizeof(**list));
+    *list = arena_alloc(arena, count * sizeof(void *));
     if (*list == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < count; i++) {

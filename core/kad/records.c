@@ -280,10 +280,12 @@ void records_release(struct records *r)
     struct record *e, *tmp;
 
     MAP_FOR_EACH(r->keys, e, tmp)
-    for (struct record *next; e != NULL; e = next) {
-        next = e->next;
-        link_out(r, e);
-        record_free(r, e);
+    {
+        for (struct record *next; e != NULL; e = next) {
+            next = e->next;
+            link_out(r, e);
+            record_free(r, e);
+        }
     }
     heap_release(&r->timers);
 }
@@ -298,6 +300,7 @@ static bool make_way(struct records *r, tstamp now, wall_ms wall)
     while (r->count > r->own_count) {
         struct record *first = r->keys, *e = first;
 
+        assert(first != NULL);
         while (e != NULL && e->is_own)
             e = e->next;
         if (e != NULL) {

@@ -19,7 +19,9 @@ void routing_release(struct routing *r)
     struct contact *c, *tmp;
 
     MAP_FOR_EACH(r->contacts, c, tmp)
-    routing_forget(r, c);
+    {
+        routing_forget(r, c);
+    }
     heap_release(&r->checks);
 }
 
@@ -68,7 +70,9 @@ static unsigned group_count(const struct bucket *b, uint64_t group)
     unsigned count = 0;
 
     LIST_FOR_EACH(l, &b->entries)
-    count += LIST_ENTRY(l, struct contact, link)->group == group;
+    {
+        count += LIST_ENTRY(l, struct contact, link)->group == group;
+    }
     return count;
 }
 
@@ -226,8 +230,7 @@ static void offer(struct nearest *n, struct contact *c)
         return;
     if (n->count < n->max)
         n->count++;
-    memmove(n->out + at + 1, n->out + at,
-            (n->count - at - 1) * sizeof(n->out[0]));
+    memmove(n->out + at + 1, n->out + at, (n->count - at - 1) * sizeof(void *));
     n->out[at] = c;
 }
 

@@ -25,7 +25,9 @@ void rpc_release_all(struct kad *k)
     struct rpc *rpc, *tmp;
 
     MAP_FOR_EACH(k->rpcs, rpc, tmp)
-    rpc_free(k, rpc);
+    {
+        rpc_free(k, rpc);
+    }
     heap_release(&k->rpc_timers);
 }
 

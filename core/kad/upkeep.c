@@ -32,6 +32,7 @@ struct own_key *own_key_find(const struct kad *k, struct span key)
 {
     struct own_key *own;
 
+    assert(key.data != NULL);
     MAP_FIND(k->own_keys, key.data, key.len, own);
     return own;
 }
@@ -71,7 +72,9 @@ void upkeep_release(struct kad *k)
     struct own_key *own, *tmp;
 
     MAP_FOR_EACH(k->own_keys, own, tmp)
-    own_key_drop(k, own);
+    {
+        own_key_drop(k, own);
+    }
     heap_release(&k->own_key_timers);
 }
 
