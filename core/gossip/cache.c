@@ -34,6 +34,7 @@ struct message *message_add(struct gossip *g, const struct msg_id *id,
 
 void message_drop(struct gossip *g, struct message *m)
 {
+    assert(g->messages != NULL);
     if (m->is_pending)
         pending_stop(g, m);
     else if (!list_is_empty(&m->link))

@@ -49,6 +49,7 @@ static bool make_room(struct queue *q)
     size_t cap = q->cap ? 2 * q->cap : QUEUE_FIRST;
     struct queued *ring;
 
+    assert(q->count == 0 || q->ring != NULL);
     if (q->count < q->cap)
         return true;
     if (q->count >= q->limit)
@@ -74,6 +75,7 @@ static struct queued *push(struct queue *q, enum gossip_event_type type,
         q->dropped++;
         return NULL;
     }
+    assert(q->ring != NULL);
     e = &q->ring[(q->head + q->count++) % q->cap];
     *e = (struct queued){.type = type, .peer = *peer};
     return e;

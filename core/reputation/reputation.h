@@ -31,6 +31,7 @@ enum {
     REPUTATION_PEERS_MAX = 4096,  /* default */
     REPUTATION_NOTES_MAX = 16,    /* remembered a peer */
     REPUTATION_PACKAGES_MAX = 64, /* told apart a peer; more count no more */
+    REPUTATION_BEST_MAX = 64,     /* chosen at once */
     REPUTATION_OFFENCES = 10,     /* this many … */
 };
 #define REPUTATION_OFFENCES_WITHIN (1 * MINUTES) /* … in this time ban */
@@ -132,7 +133,8 @@ double reputation_score(const struct reputation *r, const struct peer_id *peer,
 bool reputation_look(const struct reputation *r, const struct peer_id *peer,
                      wall_ms wall, struct reputation_view *view);
 /* The indices of the best |k| of |peers| in |best|, best first, equal ones in
- * the order given, banned ones left out.  Returns how many. */
+ * the order given, banned ones left out.  Returns how many.  |k| is at most
+ * REPUTATION_BEST_MAX. */
 size_t reputation_best(const struct reputation *r, const struct peer_id *peers,
                        size_t count, size_t k, wall_ms wall, size_t *best);
 

@@ -62,9 +62,9 @@ static double response_of(double ms)
 
 static double recency_of(wall_ms last_seen, wall_ms wall)
 {
-    if (last_seen == 0)
-        return 0;
-    return 0.10 / ((double)(whole_hours(last_seen, wall) / HOUR_MS) + 1);
+    wall_ms hours = whole_hours(last_seen, wall) / HOUR_MS;
+
+    return last_seen == 0 ? 0 : 0.10 / (double)(hours + 1);
 }
 
 static void locate(const struct reputation *r, const struct entry *e,
@@ -138,11 +138,10 @@ bool reputation_look(const struct reputation *r, const struct peer_id *peer,
 size_t reputation_best(const struct reputation *r, const struct peer_id *peers,
                        size_t count, size_t k, wall_ms wall, size_t *best)
 {
-    enum { SORTED_MAX = 64 };
-    double scores[SORTED_MAX];
+    double scores[REPUTATION_BEST_MAX];
     size_t n = 0;
 
-    assert(k <= SORTED_MAX);
+    assert(k <= REPUTATION_BEST_MAX);
     for (size_t i = 0; i < count; i++) {
         double score = reputation_score(r, &peers[i], wall);
         size_t at = n;

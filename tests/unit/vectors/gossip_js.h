@@ -4,6 +4,7 @@
 
 /* Made by gossip_js.mjs of js-libp2p: RPCs with one message "hello
  * from js" on /souk/packages/v1, signed by a key of each kind. */
+/* clang-format off */
 
 #define JS_ED25519_PEER \
     "12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB"

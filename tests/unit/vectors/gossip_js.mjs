@@ -30,7 +30,7 @@ const macro = (name, bytes) => {
 }
 const head = (guard, about) => console.log(
   `/* SPDX-License-Identifier: Apache-2.0 */\n#ifndef ${guard}\n` +
-  `#define ${guard}\n\n/* ${about} */`)
+  `#define ${guard}\n\n/* ${about} */\n/* clang-format off */`)
 
 const ed25519 = await generateKeyPairFromSeed('Ed25519',
   new Uint8Array(32).map((_, i) => i))

@@ -6,6 +6,7 @@
  * 00 01 02 … 1f: a record of /ip4/203.0.113.7/tcp/4001 and
  * /dns4/js.example.org/tcp/443/wss with sequence 1762122000000, and an
  * identify message that holds it and tells the address /ip4/192.0.2.1/tcp/1. */
+/* clang-format off */
 #define JS_PEER "12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB"
 
 #define JS_ENVELOPE \
