@@ -179,8 +179,11 @@ enum err message_encode(struct arena *arena, const struct message *m,
                   &w.closer_peers, &w.n_closer_peers));
     TRY(put_peers(arena, m->providers, m->providers_count, false,
                   is_private_network, &w.provider_peers, &w.n_provider_peers));
-    TRY(make_fit(&w));
     len = wire__kad_message__get_packed_size(&w);
+    if (len > KAD_MESSAGE_SEND_MAX) {
+        TRY(make_fit(&w));
+        len = wire__kad_message__get_packed_size(&w);
+    }
     TRY(buf_reserve(out, len, &at));
     (void)wire__kad_message__pack(&w, at);
     buf_grow(out, len);

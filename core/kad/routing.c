@@ -85,7 +85,7 @@ enum routing_room routing_room_for(const struct routing *r,
     if (c->group != 0) {
         if (group_count(b, c->group) >= KAD_GROUP_BUCKET_MAX)
             return ROUTING_GROUP;
-        for (unsigned i = 0; i < ROUTING_BUCKETS; i++)
+        for (unsigned i = 0; i < r->depth; i++)
             neighbours += group_count(&r->buckets[i], c->group);
         if (neighbours >= KAD_GROUP_TABLE_MAX)
             return ROUTING_GROUP;
@@ -102,6 +102,8 @@ void routing_enter(struct routing *r, struct contact *c)
     list_push_back(&b->entries, &c->link);
     c->place = CONTACT_IN_TABLE;
     c->tries = 0;
+    if (c->bucket >= r->depth)
+        r->depth = c->bucket + 1u;
     b->count++;
     r->count++;
 }
@@ -189,7 +191,7 @@ struct contact *routing_stalest(const struct routing *r)
 {
     struct contact *stalest = NULL;
 
-    for (unsigned i = 0; i < ROUTING_BUCKETS; i++)
+    for (unsigned i = 0; i < r->depth; i++)
         LIST_FOR_EACH(l, &r->buckets[i].entries)
         {
             struct contact *c = LIST_ENTRY(l, struct contact, link);
@@ -203,7 +205,7 @@ struct contact *routing_stalest(const struct routing *r)
 
 unsigned routing_depth(const struct routing *r)
 {
-    unsigned depth = ROUTING_BUCKETS;
+    unsigned depth = r->depth;
 
     while (depth > 0 && r->buckets[depth - 1].count == 0)
         depth--;
@@ -256,7 +258,7 @@ static size_t closest(const struct routing *r, struct nearest *n)
         offer_bucket(n, &r->buckets[shared]);
     n->sorted = n->count;
     if (n->count < n->max)
-        for (unsigned i = shared + 1; i < ROUTING_BUCKETS; i++)
+        for (unsigned i = shared + 1; i < r->depth; i++)
             offer_bucket(n, &r->buckets[i]);
     n->sorted = n->count;
     for (unsigned i = shared; i-- > 0 && n->count < n->max;

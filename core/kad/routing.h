@@ -59,7 +59,8 @@ struct routing {
     struct bucket buckets[ROUTING_BUCKETS];
     struct list lost;
     unsigned lost_count;
-    size_t count; /* entries in all */
+    size_t count;   /* entries in all */
+    unsigned depth; /* no bucket from here on ever had an entry */
     struct heap checks;
 };
 

@@ -134,12 +134,10 @@ static void fail(struct kad *k, struct rpc *rpc, enum kad_peer_outcome outcome,
     operation_feed_starved(k, now);
 }
 
-/* The answer must be to the question: go-libp2p and js echo what was put, and
- * a put counts only if the value comes back. */
-static bool is_answer_to(const struct rpc *rpc, const Wire__KadMessage *msg)
+/* go-libp2p and js echo what was put: it counts only if the value comes back.
+ */
+static bool is_taken(const struct rpc *rpc, const Wire__KadMessage *msg)
 {
-    if ((unsigned)msg->type != (unsigned)rpc->type)
-        return false;
     return rpc->type != KAD_PUT_VALUE ||
            (msg->record != NULL &&
             span_eq(message_bytes(msg->record->value), blob_span(rpc->value)));
@@ -183,14 +181,19 @@ void kad_on_answer(struct kad *k, uint64_t id, struct span bytes, tstamp now,
     }
     arena_reset(&k->arena);
     err = message_decode(&k->arena, bytes, &msg);
-    if (err == OK && !is_answer_to(rpc, msg))
+    if (err == OK && (unsigned)msg->type != (unsigned)rpc->type)
         err = ERR_PROTO;
     k->stats.messages_oversized += err == ERR_FRAME_SIZE;
     k->stats.messages_malformed += err == ERR_PROTO;
-    if (err == OK)
-        succeed(k, rpc, msg, now);
+    if (err != OK)
+        /* A large answer may be an honest one. */
+        fail(k, rpc,
+             err == ERR_FRAME_SIZE ? KAD_PEER_FAILED : KAD_PEER_BAD_ANSWER, err,
+             now);
+    else if (!is_taken(rpc, msg))
+        fail(k, rpc, KAD_PEER_FAILED, ERR_PROTO, now);
     else
-        fail(k, rpc, KAD_PEER_BAD_ANSWER, err, now);
+        succeed(k, rpc, msg, now);
 }
 
 void kad_on_failure(struct kad *k, uint64_t id, enum err err, tstamp now,

@@ -611,6 +611,28 @@ static void a_wrong_answer_counts(void **state)
     }
 }
 
+/* go-libp2p may honestly answer with more than we read. */
+static void a_large_answer_is_held_against_a_peer(void **state)
+{
+    static uint8_t bytes[KAD_MESSAGE_MAX + 1];
+    struct kad_event ev;
+    struct question q;
+    struct one o;
+    uint64_t op;
+
+    (void)state;
+    one_open(&o);
+    befriend(&o, 1);
+    assert_ok(kad_get(o.k, SPAN_LIT("/souk/a"), NULL, o.now + 5 * SECONDS,
+                      o.now, wall_of(&o), &op));
+    assert_true(next_question(&o, &q));
+    answer_with(&o, q.rpc, SPAN_OF(bytes));
+    assert_true(next(&o, KAD_EV_PEER_OUTCOME, &ev));
+    assert_int_equal(KAD_PEER_FAILED, ev.peer_outcome);
+    assert_err(ERR_FRAME_SIZE, ev.err);
+    one_close(&o);
+}
+
 static void a_put_not_repeated_is_acknowledged(void **state)
 {
     struct kad_event ev;
@@ -1268,6 +1290,7 @@ int main(void)
         cmocka_unit_test(a_message_swells_without_bound),
         cmocka_unit_test(a_client_answers),
         cmocka_unit_test(a_wrong_answer_counts),
+        cmocka_unit_test(a_large_answer_is_held_against_a_peer),
         cmocka_unit_test(a_put_not_repeated_is_acknowledged),
         cmocka_unit_test(a_peer_enters_without_answering),
         cmocka_unit_test(a_client_enters),
