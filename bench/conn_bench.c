@@ -6,6 +6,7 @@
  *      conn_bench [MEGABYTES] [bare|conn] */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -290,6 +291,65 @@ static struct figures measure(void *(*from)(void *), void *(*to)(void *),
     };
 }
 
+/* Hand each what the other has to say until both are silent. */
+static void talk(struct conn *c[2], tstamp now)
+{
+    static uint8_t in[READ_MAX];
+    struct conn_event ev;
+    bool moved = true;
+
+    while (moved) {
+        moved = false;
+        for (int i = 0; i < 2; i++) {
+            struct span out = conn_out(c[i]);
+
+            if (out.len == 0)
+                continue;
+            memcpy(in, out.data, out.len);
+            conn_sent(c[i], out.len);
+            conn_recv(c[1 - i], in, out.len, now);
+            while (conn_poll(c[1 - i], &ev))
+                ;
+            moved = true;
+        }
+    }
+}
+
+static size_t idle_bytes(void)
+{
+    enum { PAIRS = 100 };
+    static struct conn *c[PAIRS][2];
+    struct rng_seeded seed;
+    struct rng rng = rng_seeded(&seed, 3);
+    size_t before = mallinfo2().uordblks, after;
+
+    for (int k = 0; k < PAIRS; k++) {
+        for (int i = 0; i < 2; i++) {
+            struct conn_config config = {.is_dialer = i == 1,
+                                         .identity = &keys[i],
+                                         .protocols = protocols,
+                                         .protocols_count = 1};
+
+            c[k][i] = conn_new(&config, 0, &rng, &mem_libc, NULL);
+        }
+        talk(c[k], 0);
+        for (int i = 0; i < 2; i++) {
+            uint32_t stream;
+
+            check(conn_stream_open(c[k][i], protocols, 1, 0, &stream) == OK &&
+                      conn_stream_write(c[k][i], stream, SPAN_LIT("hello")) ==
+                          OK,
+                  "open");
+        }
+        talk(c[k], 0);
+    }
+    after = mallinfo2().uordblks;
+    for (int k = 0; k < PAIRS; k++)
+        for (int i = 0; i < 2; i++)
+            conn_free(c[k][i]);
+    return (after - before) / (size_t)(2 * PAIRS);
+}
+
 int main(int argc, char **argv)
 {
     size_t total = (size_t)(argc > 1 ? atoi(argv[1]) : 1024) << 20;
@@ -306,7 +366,8 @@ int main(int argc, char **argv)
         conn = measure(conn_run, conn_run, total);
     printf("{\"bench\":\"conn\",\"megabytes\":%zu,\"bare_gb_s\":%.2f,"
            "\"conn_gb_s\":%.2f,\"bare_cpu_s_gb\":%.2f,"
-           "\"conn_cpu_s_gb\":%.2f}\n",
-           total >> 20, bare.gb_s, conn.gb_s, bare.cpu_s_gb, conn.cpu_s_gb);
+           "\"conn_cpu_s_gb\":%.2f,\"idle_bytes\":%zu}\n",
+           total >> 20, bare.gb_s, conn.gb_s, bare.cpu_s_gb, conn.cpu_s_gb,
+           idle_bytes());
     return 0;
 }

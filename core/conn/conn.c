@@ -376,22 +376,33 @@ void conn_recv_eof(struct conn *c, tstamp now)
     die(c, c->is_closing ? OK : ERR_CLOSED);
 }
 
+/* One cipher frame of yamux frames: a large one straight from where it was
+ * written, small ones together. */
+static enum err seal_frames(struct conn *c)
+{
+    struct span lent = yamux_lend(c->yamux);
+    uint8_t frames[NOISE_SEND_MAX];
+    enum err err;
+
+    if (lent.len == 0)
+        lent = SPAN(frames, yamux_out(c->yamux, frames, sizeof(frames)));
+    err = noise_seal(c->noise, lent);
+    yamux_lend_done(c->yamux);
+    return err;
+}
+
 static enum err fill_out(struct conn *c)
 {
-    uint8_t frames[NOISE_SEND_MAX], *at;
     struct yamux_stats stats;
-    size_t n;
+    uint8_t *at;
 
     if (buf_len(&c->out) >= CONN_OUT_REFILL)
         return OK;
     yamux_stats(c->yamux, &stats);
-    if (stats.unsent > sizeof(frames))
+    if (stats.unsent > NOISE_SEND_MAX)
         TRY(buf_reserve(&c->out, CONN_OUT_MAX - buf_len(&c->out), &at));
-    while (buf_len(&c->out) < CONN_OUT_FILL && yamux_has_out(c->yamux)) {
-        n = yamux_out(c->yamux, frames, sizeof(frames));
-        if (n > 0)
-            TRY(noise_seal(c->noise, SPAN(frames, n)));
-    }
+    while (buf_len(&c->out) < CONN_OUT_FILL && yamux_has_out(c->yamux))
+        TRY(seal_frames(c));
     return OK;
 }
 

@@ -21,9 +21,12 @@ static struct yamux_chunk *chunk_new(size_t want, size_t queued,
         cap = YAMUX_CHUNK_MIN;
     if (cap > YAMUX_CHUNK_MAX)
         cap = YAMUX_CHUNK_MAX;
+    cap += YAMUX_CHUNK_HEADROOM;
     c = mem_try(mem, NULL, sizeof(*c) + cap);
     if (c != NULL)
-        *c = (struct yamux_chunk){.cap = (uint32_t)cap};
+        *c = (struct yamux_chunk){.head = YAMUX_CHUNK_HEADROOM,
+                                  .tail = YAMUX_CHUNK_HEADROOM,
+                                  .cap = (uint32_t)cap};
     return c;
 }
 
@@ -54,7 +57,7 @@ enum err yamux_queue_put(struct yamux_queue *q, struct span data,
     size_t want = data.len > spare ? data.len - spare : 0;
 
     /* First all the memory, so that nothing is half done. */
-    for (size_t had = 0; had < want; had += last->cap) {
+    for (size_t had = 0; had < want; had += last->cap - last->tail) {
         struct yamux_chunk *c = chunk_new(want - had, q->len, mem);
 
         if (c == NULL) {
@@ -82,30 +85,54 @@ enum err yamux_queue_put(struct yamux_queue *q, struct span data,
     return OK;
 }
 
+/* |n| bytes of the first chunk are gone; it is returned if it is empty. */
+static struct yamux_chunk *advance(struct yamux_queue *q, size_t n)
+{
+    struct yamux_chunk *c = q->first;
+
+    assert(n <= c->tail - c->head);
+    q->len -= n;
+    c->head += (uint32_t)n;
+    if (c->head < c->tail)
+        return NULL;
+    q->first = c->next;
+    if (q->first == NULL)
+        q->last = NULL;
+    return c;
+}
+
+size_t yamux_queue_contiguous(const struct yamux_queue *q)
+{
+    return q->first ? q->first->tail - q->first->head : 0;
+}
+
 void yamux_queue_take(struct yamux_queue *q, uint8_t *out, size_t n,
                       const struct mem *mem)
 {
     assert(n <= q->len);
-    q->len -= n;
     while (n > 0) {
         struct yamux_chunk *c = q->first;
-        size_t part;
+        size_t part = yamux_queue_contiguous(q);
 
         assert(c != NULL);
-        part = c->tail - c->head;
         if (part > n)
             part = n;
         memcpy(out, c->bytes + c->head, part);
         out += part;
         n -= part;
-        c->head += (uint32_t)part;
-        if (c->head < c->tail)
-            return;
-        q->first = c->next;
-        if (q->first == NULL)
-            q->last = NULL;
-        mem_free(mem, c);
+        mem_free(mem, advance(q, part));
     }
+}
+
+uint8_t *yamux_queue_lend(struct yamux_queue *q, size_t n,
+                          struct yamux_chunk **emptied)
+{
+    uint8_t *at;
+
+    assert(n > 0 && n <= yamux_queue_contiguous(q));
+    at = q->first->bytes + q->first->head;
+    *emptied = advance(q, n);
+    return at;
 }
 
 void yamux_queue_release(struct yamux_queue *q, const struct mem *mem)

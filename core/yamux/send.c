@@ -3,6 +3,11 @@
 
 /* A frame shorter than this is not worth a header when more is waiting. */
 enum { SLIVER = YAMUX_OUT_MIN - 2 * YAMUX_HEADER_LEN };
+/* A frame shorter than this is worth copying next to others. */
+enum { LEND_MIN = 4 * 1024 };
+
+_Static_assert((int)YAMUX_CHUNK_HEADROOM >= (int)YAMUX_HEADER_LEN, "lent");
+_Static_assert((int)YAMUX_CHUNK_MAX <= (int)YAMUX_FRAME_OUT_MAX, "one turn");
 
 static size_t sendable(const struct yamux_stream *s)
 {
@@ -36,12 +41,10 @@ struct room {
     size_t len;
 };
 
-static void put_header(struct room *out, enum yamux_type type, uint16_t flags,
-                       uint32_t stream, uint32_t length)
+static void put_header(struct room *out, struct yamux_header h)
 {
     assert(out->len >= YAMUX_HEADER_LEN);
-    yamux_header_encode(&(struct yamux_header){type, flags, stream, length},
-                        out->at);
+    yamux_header_encode(&h, out->at);
     out->at += YAMUX_HEADER_LEN;
     out->len -= YAMUX_HEADER_LEN;
 }
@@ -62,28 +65,44 @@ static void send_window(struct yamux *y, struct yamux_stream *s,
 
     if (is_window_due(s))
         n = yamux_window_grant(&s->window, &y->tuning, y->now);
-    put_header(out, YAMUX_WINDOW_UPDATE, opening_flags(s), s->id, n);
+    put_header(out, (struct yamux_header){YAMUX_WINDOW_UPDATE, opening_flags(s),
+                                          s->id, n});
+}
+
+/* The header of a data frame of |n| bytes, which are on their way with it. */
+static struct yamux_header begin_data(struct yamux *y, struct yamux_stream *s,
+                                      size_t n)
+{
+    uint16_t flags = opening_flags(s);
+
+    if (s->is_finishing && n == s->unsent.len) {
+        s->fin_sent = true;
+        flags |= YAMUX_FIN;
+    }
+    s->allowed -= (uint32_t)n;
+    y->stats.unsent -= n;
+    return (struct yamux_header){YAMUX_DATA, flags, s->id, (uint32_t)n};
 }
 
 static void send_data(struct yamux *y, struct yamux_stream *s, struct room *out)
 {
     size_t n = sendable(s);
-    uint16_t flags = opening_flags(s);
 
     if (n > YAMUX_FRAME_OUT_MAX)
         n = YAMUX_FRAME_OUT_MAX;
     if (n > out->len - YAMUX_HEADER_LEN)
         n = out->len - YAMUX_HEADER_LEN;
-    if (s->is_finishing && n == s->unsent.len) {
-        s->fin_sent = true;
-        flags |= YAMUX_FIN;
-    }
-    put_header(out, YAMUX_DATA, flags, s->id, (uint32_t)n);
+    put_header(out, begin_data(y, s, n));
     yamux_queue_take(&s->unsent, out->at, n, y->mem);
     out->at += n;
     out->len -= n;
-    s->allowed -= (uint32_t)n;
-    y->stats.unsent -= n;
+}
+
+static void end_turn(struct yamux *y, struct yamux_stream *s)
+{
+    yamux_schedule(y, s);
+    if (s->fin_sent && s->fin_seen)
+        yamux_stream_ended(y, s);
 }
 
 /* One turn: a window update if one is due, and one data frame. */
@@ -97,9 +116,7 @@ static void send_turn(struct yamux *y, struct yamux_stream *s, struct room *out)
         send_window(y, s, out);
     if (has_data)
         send_data(y, s, out);
-    yamux_schedule(y, s);
-    if (s->fin_sent && s->fin_seen)
-        yamux_stream_ended(y, s);
+    end_turn(y, s);
 }
 
 static void send_owed(struct yamux *y, struct room *out)
@@ -159,17 +176,59 @@ size_t yamux_out(struct yamux *y, uint8_t *out, size_t cap)
     assert(cap >= YAMUX_OUT_MIN);
     send_owed(y, &room);
     if (y->ping_due && room.len >= YAMUX_HEADER_LEN) {
-        put_header(&room, YAMUX_PING, YAMUX_SYN, 0, y->ping_id);
+        put_header(&room,
+                   (struct yamux_header){YAMUX_PING, YAMUX_SYN, 0, y->ping_id});
         y->ping_due = false;
     }
     send_turns(y, &room);
     if (y->go_away_due && list_is_empty(&y->turns) &&
         room.len >= YAMUX_HEADER_LEN) {
-        put_header(&room, YAMUX_GO_AWAY, 0, 0, y->go_away_code);
+        put_header(&room,
+                   (struct yamux_header){YAMUX_GO_AWAY, 0, 0, y->go_away_code});
         y->go_away_due = false;
     }
     feed_starved(y);
     return cap - room.len;
+}
+
+void yamux_lend_done(struct yamux *y)
+{
+    mem_free(y->mem, y->lent);
+    y->lent = NULL;
+}
+
+/* How much the stream whose turn it is can lend: all it would send by copy, as
+ * far as it lies in one piece. */
+static size_t lendable(const struct yamux_stream *s)
+{
+    size_t n = yamux_queue_contiguous(&s->unsent);
+
+    if (n > sendable(s))
+        n = sendable(s);
+    return n >= LEND_MIN && !is_window_due(s) ? n : 0;
+}
+
+struct span yamux_lend(struct yamux *y)
+{
+    struct yamux_stream *s;
+    struct yamux_header h;
+    uint8_t *at;
+    size_t n;
+
+    yamux_lend_done(y);
+    if (buf_len(&y->owed) > 0 || y->ping_due || list_is_empty(&y->turns))
+        return SPAN_NONE;
+    s = LIST_ENTRY(y->turns.next, struct yamux_stream, turn);
+    n = lendable(s);
+    if (n == 0)
+        return SPAN_NONE;
+    list_remove(&s->turn);
+    h = begin_data(y, s, n);
+    at = yamux_queue_lend(&s->unsent, n, &y->lent) - YAMUX_HEADER_LEN;
+    yamux_header_encode(&h, at);
+    end_turn(y, s);
+    feed_starved(y);
+    return SPAN(at, YAMUX_HEADER_LEN + n);
 }
 
 bool yamux_has_out(const struct yamux *y)

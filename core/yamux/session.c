@@ -99,6 +99,7 @@ void yamux_free(struct yamux *y)
     {
         stream_remove(y, s);
     }
+    yamux_lend_done(y);
     buf_release(&y->owed);
     mem_free(y->mem, y);
 }

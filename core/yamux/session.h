@@ -100,6 +100,11 @@ bool yamux_has_news(const struct yamux *y); /* for yamux_poll() */
  * count as sent.  0: nothing to send. */
 size_t yamux_out(struct yamux *y, uint8_t *out, size_t cap);
 bool yamux_has_out(const struct yamux *y);
+/* The same without the copy, when the next thing to send is one large data
+ * frame: the frame where it lies, until the next call or yamux_lend_done(),
+ * which should come soon for the memory it holds.  Empty: use yamux_out(). */
+struct span yamux_lend(struct yamux *y);
+void yamux_lend_done(struct yamux *y);
 
 tstamp yamux_deadline(const struct yamux *y);
 /* ERR_TIMEOUT if the peer has gone silent. */

@@ -54,6 +54,7 @@ struct yamux {
 
     /* Output other than the streams'. */
     struct buf owed;
+    struct yamux_chunk *lent; /* what yamux_lend() gave lies in it */
     bool ping_due;
     bool go_away_due;
     bool is_leaving; /* we said, or are about to say, go-away */

@@ -350,6 +350,43 @@ static void writer_stops_at_the_peers_window(void **state)
     yamux_free(y);
 }
 
+static void large_frames_are_lent_where_they_lie(void **state)
+{
+    static const uint8_t more[] = {FRAME(1, ACK, 1, 5000)};
+    static uint8_t bytes[256 * KIB + 5000];
+    struct yamux *y = session(true, &mem_libc);
+    uint32_t id = open_stream(y);
+    struct span lent;
+    size_t heard = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7 >> 3);
+    assert_ok(yamux_write(y, id, SPAN_OF(bytes)));
+    assert_int_equal(0, yamux_lend(y).len); /* the ping goes first */
+    drain(y);
+    hear(y, SPAN_OF(more), "");
+    lent = yamux_lend(y);
+    assert_int_equal(5000 + YAMUX_HEADER_LEN, lent.len);
+    assert_memory_equal(bytes + 256 * KIB, lent.data + YAMUX_HEADER_LEN, 5000);
+    yamux_free(y);
+
+    y = session(true, &mem_libc);
+    id = open_stream(y);
+    say(y, SPAN(((const uint8_t[]){FRAME(2, SYN, 0, 0), FRAME(1, SYN, 1, 0)}),
+                2 * YAMUX_HEADER_LEN));
+    assert_ok(yamux_write(y, id, SPAN_OF(bytes)));
+    yamux_finish(y, id);
+    while ((lent = yamux_lend(y)).len > 0) {
+        assert_memory_equal(bytes + heard, lent.data + YAMUX_HEADER_LEN,
+                            lent.len - YAMUX_HEADER_LEN);
+        heard += lent.len - YAMUX_HEADER_LEN;
+    }
+    assert_in_range(heard, 252 * KIB, 256 * KIB);
+    yamux_lend_done(y);
+    yamux_free(y);
+}
+
 static void half_closed_stream_still_carries_the_other_half(void **state)
 {
     static const uint8_t in[] = {FRAME(0, SYN | FIN, 1, 1), '?'};
@@ -771,16 +808,17 @@ static void sessions_agree_whatever_they_do(void **state)
         }
         for (int k = 0; k < 4000; k++) {
             size_t i = (size_t)rng_below(&rng, 2);
-            uint8_t out[8 * KIB];
-            size_t n;
+            uint8_t bytes[8 * KIB];
+            struct span out;
 
             now += rng_below(&rng, 5 * MILLISECONDS);
             assert_ok(yamux_tick(peers[i].y, now));
             act(&peers[i], &rng, now);
-            n = yamux_out(peers[i].y, out, sizeof(out));
-            strict_hear(&peers[1 - i].strict, &peers[i].strict, SPAN(out, n),
-                        i == 0);
-            hear_all(&peers[1 - i], SPAN(out, n), now);
+            out = rng_below(&rng, 2) ? yamux_lend(peers[i].y) : SPAN_NONE;
+            if (out.len == 0)
+                out = SPAN(bytes, yamux_out(peers[i].y, bytes, sizeof(bytes)));
+            strict_hear(&peers[1 - i].strict, &peers[i].strict, out, i == 0);
+            hear_all(&peers[1 - i], out, now);
         }
         assert_true(peers[0].total > MIB && peers[1].total > MIB);
         yamux_free(peers[0].y);
@@ -802,6 +840,7 @@ int main(void)
         cmocka_unit_test(what_is_forbidden_ends_the_session),
         cmocka_unit_test(window_is_given_back_as_it_is_consumed),
         cmocka_unit_test(writer_stops_at_the_peers_window),
+        cmocka_unit_test(large_frames_are_lent_where_they_lie),
         cmocka_unit_test(half_closed_stream_still_carries_the_other_half),
         cmocka_unit_test(reset_ends_a_stream_in_any_state),
         cmocka_unit_test(reset_of_an_unheard_stream_is_silent),
