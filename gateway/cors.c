@@ -24,10 +24,8 @@ void cors_answer(const struct cors *c, struct span origin, bool is_write,
                  struct cors_answer *out)
 {
     *out = (struct cors_answer){.allow_origin = "*"};
-    if (!is_write)
-        return;
-    out->allow_origin = listed(c, origin);
-    out->vary_origin = true;
+    if (is_write)
+        out->allow_origin = listed(c, origin);
 }
 
 void cors_preflight(const struct cors *c, struct span origin,
@@ -37,7 +35,6 @@ void cors_preflight(const struct cors *c, struct span origin,
         !span_eq(method, SPAN_LIT("GET")) && !span_eq(method, SPAN_LIT("HEAD"));
 
     cors_answer(c, origin, is_write, out);
-    out->vary_origin = true;
     out->allow_methods = listed(c, origin)
                              ? "GET, HEAD, OPTIONS, POST, PUT, DELETE"
                              : "GET, HEAD, OPTIONS";

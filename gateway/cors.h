@@ -17,7 +17,6 @@ struct cors {
 /* What to answer a request from a page; NULL: leave the header out. */
 struct cors_answer {
     const char *allow_origin; /* "*" or one of cors.origins */
-    bool vary_origin;
     /* Of a preflight only. */
     const char *allow_methods;
     const char *allow_headers;

@@ -36,11 +36,10 @@ void exchange_release(struct exchange *x)
 
 /* ---- The head. ---- */
 
-void exchange_target(struct exchange *x, const char *target, tstamp now)
+void exchange_target(struct exchange *x, const char *target)
 {
     size_t n = target ? strlen(target) : 0;
 
-    x->started = now;
     x->target_len = 0;
     if (n == 0 || n > TARGET_MAX)
         return;
@@ -91,12 +90,12 @@ static void split_target(struct exchange *x)
     skip_authority(&target);
     mark = target.len ? memchr(target.data, '?', target.len) : NULL;
     x->path = target;
-    x->query = x->target + x->target_len;
-    x->query_len = 0;
+    x->query = SPAN_NONE;
+    x->params.count = 0;
+    x->params.problems = &x->problems;
     if (mark != NULL) {
-        x->path.len = (size_t)(mark - target.data);
-        x->query = x->target + ((const char *)mark - x->target) + 1;
-        x->query_len = target.len - x->path.len - 1;
+        x->path = span_between(target.data, mark);
+        x->query = span_between(mark + 1, target.data + target.len);
     }
     x->instance = x->path;
 }
@@ -258,6 +257,20 @@ static void check_body(struct exchange *x)
                         "the body must be application/json");
 }
 
+/* Decoded in a copy: the query as it came is the key of ready answers. */
+static bool take_params(struct exchange *x)
+{
+    char *copy = x->query_inline;
+
+    if (x->query.len > sizeof(x->query_inline)) {
+        copy = x->query_copy = malloc(x->query.len);
+        if (copy == NULL)
+            return false;
+    }
+    memcpy(copy, x->query.data, x->query.len);
+    return params_parse(&x->params, copy, x->query.len, &x->problems) == OK;
+}
+
 static void check_head(struct exchange *x)
 {
     const struct route *route = x->match.route;
@@ -278,8 +291,7 @@ static void check_head(struct exchange *x)
         refuse_unrouted(x);
     else if (!is_authorized(x))
         return;
-    else if (params_parse(&x->params, x->query, x->query_len, &x->problems) !=
-             OK)
+    else if (x->query.len > 0 && !take_params(x))
         exchange_refuse(x, ERR_BAD_REQUEST, "the query is malformed");
 }
 
@@ -331,12 +343,14 @@ void exchange_body(struct exchange *x, struct span data)
         exchange_refuse(x, err, "");
 }
 
-void exchange_run(struct exchange *x, tstamp now)
+void exchange_run(struct exchange *x)
 {
     if (x->response.status != 0)
         return;
-    x->started = now;
-    x->deadline = tstamp_add(now, 10 * SECONDS);
+    if (x->has_body) { /* the time it took to come is the client's */
+        x->started = core_now();
+        x->deadline = tstamp_add(x->started, 10 * SECONDS);
+    }
     x->match.route->handler(x);
     assert(x->response.status != 0 || x->pending > 0);
 }
@@ -501,6 +515,8 @@ void exchange_end(struct exchange *x)
         free(x->target);
     x->target = x->target_inline;
     x->target_len = 0;
+    free(x->query_copy);
+    x->query_copy = NULL;
     memset(&x->headers, 0, sizeof(x->headers));
     x->problems.count = 0;
     x->params.count = 0;
@@ -715,43 +731,65 @@ struct reader *exchange_reader(struct exchange *x)
 
 /* ---- Where the client finds us. ---- */
 
+/* A text of at most RESPONSE_LINK_MAX bytes with its NUL, written in place. */
+struct line {
+    char *out;
+    size_t len;
+    bool is_full;
+};
+
+static void put(struct line *l, struct span s)
+{
+    l->is_full = l->is_full || l->len + s.len >= RESPONSE_LINK_MAX;
+    if (l->is_full || s.len == 0)
+        return;
+    memcpy(l->out + l->len, s.data, s.len);
+    l->len += s.len;
+}
+
+/* Whether all of it is there. */
+static bool put_end(struct line *l)
+{
+    l->out[l->is_full ? 0 : l->len] = '\0';
+    return !l->is_full;
+}
+
 /* The root of the API as the client sees it, without a slash at its end. */
-static enum err put_root(const struct exchange *x, struct buf *out)
+static void put_root(struct line *l, const struct exchange *x)
 {
     const struct gateway *g = x->gateway;
     struct span prefix = x->headers.at[HEADER_X_FORWARDED_PREFIX];
     struct span proto = x->headers.at[HEADER_X_FORWARDED_PROTO];
     struct span host = x->headers.at[HEADER_HOST];
 
-    if (g->public_url[0] != '\0')
-        return buf_put_str(out, g->public_url);
+    if (g->public_url[0] != '\0') {
+        put(l, span_str(g->public_url));
+        return;
+    }
     if (!x->is_local && ip_nets_have(g->proxies, g->proxy_count, &x->peer)) {
         if ((span_eq(proto, SPAN_LIT("https")) ||
              span_eq(proto, SPAN_LIT("http"))) &&
             header_is_echoable(host, 255)) {
-            TRY(buf_put(out, proto));
-            TRY(buf_put_str(out, "://"));
-            TRY(buf_put(out, host));
+            put(l, proto);
+            put(l, SPAN_LIT("://"));
+            put(l, host);
         }
         while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/')
             prefix.len--;
         if (header_is_echoable(prefix, BASE_PATH_MAX) && prefix.data[0] == '/')
-            TRY(buf_put(out, prefix));
+            put(l, prefix);
     }
-    return buf_put_str(out, g->base_path);
+    put(l, span_str(g->base_path));
 }
 
 const char *exchange_url(struct exchange *x, const char *path,
                          char out[RESPONSE_LINK_MAX])
 {
-    struct buf text;
+    struct line l = {.out = out};
 
-    out[0] = '\0';
-    buf_init(&text, RESPONSE_LINK_MAX, &mem_libc);
-    if (put_root(x, &text) == OK && buf_put_str(&text, path) == OK &&
-        buf_put_u8(&text, '\0') == OK)
-        memcpy(out, buf_span(&text).data, buf_len(&text));
-    buf_release(&text);
+    put_root(&l, x);
+    put(&l, span_str(path));
+    (void)put_end(&l);
     return out;
 }
 
@@ -767,47 +805,59 @@ void exchange_location(struct exchange *x, const char *format, ...)
     x->response.has_location = true;
 }
 
-static enum err put_encoded(struct buf *out, struct span s)
+static void put_encoded(struct line *l, struct span s)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char hex[] = "0123456789ABCDEF";
 
     for (size_t i = 0; i < s.len; i++) {
+        const char escape[] = {'%', hex[s.data[i] >> 4], hex[s.data[i] & 15]};
+
         if (s.data[i] != 0 && strchr(plain, s.data[i]) != NULL)
-            TRY(buf_put_u8(out, s.data[i]));
+            put(l, SPAN(&s.data[i], 1));
         else
-            TRY(buf_printf(out, "%%%02X", s.data[i]));
+            put(l, SPAN_OF(escape));
     }
-    return OK;
 }
 
-static enum err put_next(struct exchange *x, const char *cursor,
-                         struct buf *out)
+const char *exchange_next_path(struct exchange *x, const char *cursor,
+                               char out[RESPONSE_LINK_MAX])
 {
-    TRY(buf_put_str(out, "<"));
-    TRY(put_root(x, out));
-    TRY(buf_put(out, x->path));
-    TRY(buf_put_str(out, "?"));
+    struct line l = {.out = out};
+
+    put(&l, x->path);
+    put(&l, SPAN_LIT("?"));
     for (size_t i = 0; i < x->params.count; i++) {
         if (span_eq(x->params.at[i].name, SPAN_LIT("cursor")))
             continue;
-        TRY(put_encoded(out, x->params.at[i].name));
-        TRY(buf_put_str(out, "="));
-        TRY(put_encoded(out, x->params.at[i].value));
-        TRY(buf_put_str(out, "&"));
+        put_encoded(&l, x->params.at[i].name);
+        put(&l, SPAN_LIT("="));
+        put_encoded(&l, x->params.at[i].value);
+        put(&l, SPAN_LIT("&"));
     }
-    return buf_printf(out, "cursor=%s>; rel=\"next\"", cursor);
+    put(&l, SPAN_LIT("cursor="));
+    put(&l, span_str(cursor));
+    (void)put_end(&l);
+    return out;
+}
+
+void exchange_link(struct exchange *x, struct span next_path)
+{
+    struct line l = {.out = x->response.link};
+
+    if (next_path.len == 0)
+        return;
+    put(&l, SPAN_LIT("<"));
+    put_root(&l, x);
+    put(&l, next_path);
+    put(&l, SPAN_LIT(">; rel=\"next\""));
+    x->response.has_link = put_end(&l);
 }
 
 void exchange_link_next(struct exchange *x, const char *cursor)
 {
-    struct response *r = &x->response;
-    struct buf out;
+    char path[RESPONSE_LINK_MAX];
 
-    buf_init(&out, RESPONSE_LINK_MAX, &mem_libc);
-    if (put_next(x, cursor, &out) == OK && buf_put_u8(&out, '\0') == OK) {
-        memcpy(r->link, buf_span(&out).data, buf_len(&out));
-        r->has_link = true;
-    }
-    buf_release(&out);
+    exchange_link(x, span_str(exchange_next_path(x, cursor, path)));
 }

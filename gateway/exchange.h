@@ -76,13 +76,14 @@ struct exchange {
     bool is_head;
     bool has_body;
     char target_inline[TARGET_INLINE];
-    char *target; /* its own copy, decoded in place later on */
+    char *target; /* its own copy */
     size_t target_len;
     struct span instance; /* the path as it came */
     struct headers headers;
-    struct span path; /* without base path and query */
-    char *query;
-    size_t query_len;
+    struct span path;  /* without base path and query */
+    struct span query; /* as it came */
+    char query_inline[TARGET_INLINE];
+    char *query_copy; /* of a longer one */
     struct params params;
     struct problems problems;
     struct route_match match;
@@ -111,14 +112,14 @@ void exchange_init(struct exchange *x, struct loop *loop, bool is_admin);
 void exchange_release(struct exchange *x);
 
 /* The request line is there; NULL target: too long or no memory. */
-void exchange_target(struct exchange *x, const char *target, tstamp now);
+void exchange_target(struct exchange *x, const char *target);
 /* The head is complete: check all that needs no body.  What is refused has an
  * answer then; its body, if there is one, must be drained all the same. */
 void exchange_begin(struct exchange *x, const char *method, const char *version,
                     tstamp now);
 /* |data| of the body; may refuse. */
 void exchange_body(struct exchange *x, struct span data);
-void exchange_run(struct exchange *x, tstamp now);
+void exchange_run(struct exchange *x);
 /* The deadline has passed, and some: answer now. */
 void exchange_expire(struct exchange *x);
 /* Nobody waits any more. */
@@ -195,6 +196,11 @@ __attribute__((format(printf, 2, 3))) void
 exchange_location(struct exchange *x, const char *format, ...);
 /* Link: the same request with |cursor|; rel="next". */
 void exchange_link_next(struct exchange *x, const char *cursor);
+/* The same in two steps, for answers that are kept: path and query of the next
+ * page ("" if that is too long), and the header made of it (none if empty). */
+const char *exchange_next_path(struct exchange *x, const char *cursor,
+                               char out[RESPONSE_LINK_MAX]);
+void exchange_link(struct exchange *x, struct span next_path);
 
 struct reader *exchange_reader(struct exchange *x);
 

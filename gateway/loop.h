@@ -97,6 +97,7 @@ struct loop {
     atomic_bool must_stop;
     bool is_drained;
     tstamp drain_started;
+    tstamp now;        /* as of the last wake-up: near enough for phases */
     uint64_t id_state; /* of made request ids */
     struct metrics metrics;
     atomic_uint_fast64_t connections, waiting, requests, wakeups;

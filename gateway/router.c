@@ -26,41 +26,32 @@ enum http_method http_method_parse(const char *text, bool *is_head)
     return METHOD_OTHER;
 }
 
-/* The next "/segment" of |s|, without its slash.  false at the end. */
-static bool next_segment(struct span *s, struct span *segment)
-{
-    const uint8_t *slash;
-
-    if (s->len == 0 || s->data[0] != '/')
-        return false;
-    (void)span_take(s, 1);
-    slash = s->len ? memchr(s->data, '/', s->len) : NULL;
-    *segment = span_take(s, slash ? (size_t)(slash - s->data) : s->len);
-    return true;
-}
-
 enum fit { FIT_NONE, FIT_PARAMS, FIT_LITERAL };
 
 static enum fit template_fits(const char *template, struct span path,
                               struct route_match *m)
 {
-    struct span rest = span_str(template), want, got;
+    const uint8_t *at = path.data, *end = path.data + path.len;
     enum fit fit = FIT_LITERAL;
 
     m->param_count = 0;
-    while (next_segment(&rest, &want)) {
-        if (!next_segment(&path, &got))
-            return FIT_NONE;
-        if (want.len > 0 && want.data[0] == '{') {
-            if (got.len == 0)
+    while (*template != '\0') {
+        const uint8_t *from = at;
+
+        if (*template != '{') {
+            if (at == end || *at++ != (uint8_t) * template ++)
                 return FIT_NONE;
-            m->params[m->param_count++] = got;
-            fit = FIT_PARAMS;
-        } else if (!span_eq(want, got)) {
-            return FIT_NONE;
+            continue;
         }
+        while (at < end && *at != '/')
+            at++;
+        if (at == from)
+            return FIT_NONE;
+        m->params[m->param_count++] = span_between(from, at);
+        fit = FIT_PARAMS;
+        template = strchr(template, '}') + 1;
     }
-    return path.len == 0 ? fit : FIT_NONE;
+    return at == end ? fit : FIT_NONE;
 }
 
 void router_match(const struct route *routes, size_t count, bool is_admin,

@@ -48,7 +48,7 @@ static void set_phase(struct connection *c, enum phase phase)
     if (phase == PHASE_WAITING)
         atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
     c->phase = phase;
-    c->since = core_now();
+    c->since = l->now;
     list_remove(&c->link);
     list_push_back(&l->phases[phase], &c->link);
 }
@@ -168,7 +168,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
     c->is_begun = c->has_run = false;
     c->body_bytes = 0;
     set_phase(c, PHASE_HEAD);
-    exchange_target(&c->x, uri, c->since);
+    exchange_target(&c->x, uri);
     return c;
 }
 
@@ -249,10 +249,9 @@ static void add_cors(struct MHD_Response *mr, const struct exchange *x)
     add(mr, "Access-Control-Allow-Methods", a.allow_methods);
     add(mr, "Access-Control-Allow-Headers", a.allow_headers);
     add(mr, "Access-Control-Max-Age", a.max_age);
-    if (a.allow_methods == NULL && a.allow_origin != NULL)
+    if (a.allow_methods == NULL && a.allow_origin != NULL && origin.len > 0)
         add(mr, "Access-Control-Expose-Headers", CORS_EXPOSE_HEADERS);
-    add(mr, "Vary",
-        a.vary_origin ? "Accept-Encoding, Origin" : "Accept-Encoding");
+    add(mr, "Vary", "Accept-Encoding, Origin");
 }
 
 static void add_headers(struct MHD_Response *mr, const struct exchange *x)
@@ -344,7 +343,7 @@ static enum MHD_Result begin(struct connection *c, const char *method,
     c->is_begun = true;
     (void)MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_header,
                                       &x->headers);
-    exchange_begin(x, method, version, c->since);
+    exchange_begin(x, method, version, core_now());
     if (!x->has_body)
         return MHD_YES;
     if (x->response.status != 0 &&
@@ -394,7 +393,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
     }
     if (!c->has_run) {
         c->has_run = true;
-        exchange_run(x, core_now());
+        exchange_run(x);
     }
     if (x->response.status != 0)
         return send_response(c);
@@ -501,6 +500,7 @@ void server_tick(struct loop *l, tstamp now)
 {
     bool is_draining = l->drain_started != TSTAMP_NEVER;
 
+    l->now = now;
     cut_older(l, PHASE_IDLE,
               (is_draining ? IDLE_DRAIN_MS : IDLE_MS) * MILLISECONDS, now);
     cut_older(l, PHASE_HEAD, HEAD_MS * MILLISECONDS, now);
@@ -520,6 +520,7 @@ void daemon_drive(struct daemon *d)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
 
+    d->loop->now = core_now();
     for (unsigned i = 0; i < 8; i++) {
         (void)MHD_run(d->mhd);
         if (MHD_get_timeout(d->mhd, &timeout) == MHD_NO || timeout > 0)

@@ -30,8 +30,8 @@ void route_root(struct exchange *x)
     static const struct {
         const char *name, *path;
     } links[] = {
-        {"search", "/api/v1/search"}, {"packages", "/api/v1/index"},
-        {"peers", "/api/v1/peers"},   {"node", "/api/v1/node"},
+        {"search", "/api/v1/search"},      {"packages", "/api/v1/index"},
+        {"peers", "/api/v1/peers"},        {"node", "/api/v1/node"},
         {"limits", "/api/v1/node/limits"}, {"health", "/health?verbose"},
         {"openapi", "/openapi.json"},
     };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,20 +135,94 @@ static void seal_cursor(const struct exchange *x, const struct search *s,
                 SPAN(payload, sizeof(origin) + strlen(after)), out);
 }
 
-/* ---- The hot cache. ---- */
+/* ---- The hot cache. ----
+ *
+ * An answer is `{"query":…,` and what follows.  The latter is kept under the
+ * query in normal form; asked for in the same words again, the whole is kept
+ * under those, and goes out as it is. */
 
 /* What an answer depends on, apart from the catalogue; len 0: too long. */
-static struct span cache_key(const struct search *s, char out[CACHE_KEY_MAX])
+static struct span normal_key(const struct search *s, char out[CACHE_KEY_MAX])
 {
-    int n =
-        snprintf(out, CACHE_KEY_MAX, "%c%u %u %s %s", s->facets ? 'f' : '-',
-                 (unsigned)s->limit, (unsigned)s->fan_out, s->after, s->normal);
+    int n = snprintf(out, CACHE_KEY_MAX, "find %c%u %u %s %s",
+                     s->facets ? 'f' : '-', (unsigned)s->limit,
+                     (unsigned)s->fan_out, s->after, s->normal);
 
     return n < CACHE_KEY_MAX ? SPAN(out, (size_t)n) : SPAN_NONE;
 }
 
-/* An answer is `{"query":…,` and what follows; only the latter is kept.  With
- * it goes its entity tag and the next cursor: "TAG\nCURSOR". */
+static struct span literal_key(const struct exchange *x,
+                               char out[CACHE_KEY_MAX])
+{
+    static const char prefix[] = "said ";
+    size_t n = sizeof(prefix) - 1;
+
+    if (x->query.len + n > CACHE_KEY_MAX)
+        return SPAN_NONE;
+    memcpy(out, prefix, n);
+    if (x->query.len > 0)
+        memcpy(out + n, x->query.data, x->query.len);
+    return SPAN(out, n + x->query.len);
+}
+
+/* What is kept beside a body: "TAG", "/path?of=the&next=page", and when the
+ * answer is too old, a line each. */
+enum { EXTRA_MAX = RESPONSE_ETAG_MAX + RESPONSE_LINK_MAX + 24 };
+
+static struct span extra_write(const char *etag, const char *next_path,
+                               tstamp expires, char out[EXTRA_MAX])
+{
+    return SPAN(out, (size_t)snprintf(out, EXTRA_MAX, "%s\n%s\n%llu", etag,
+                                      next_path, (unsigned long long)expires));
+}
+
+static struct span extra_line(struct span *extra)
+{
+    const uint8_t *newline = memchr(extra->data, '\n', extra->len);
+    struct span line = span_take(
+        extra, newline ? (size_t)(newline - extra->data) : extra->len);
+
+    (void)span_take(extra, 1);
+    return line;
+}
+
+/* Headers of an answer that was kept; when it expires. */
+static tstamp extra_read(struct exchange *x, struct span extra)
+{
+    struct span tag = extra_line(&extra);
+    tstamp expires = 0;
+
+    assert(tag.len < sizeof(x->response.etag));
+    memcpy(x->response.etag, tag.data, tag.len);
+    x->response.etag[tag.len] = '\0';
+    exchange_link(x, extra_line(&extra));
+    for (size_t i = 0; i < extra.len; i++)
+        expires = expires * 10 + (tstamp)(extra.data[i] - '0');
+    return expires;
+}
+
+static void finish_cached(struct exchange *x, enum err err)
+{
+    exchange_answer(x, 200, err);
+    exchange_not_modified(x);
+}
+
+static bool answer_literally(struct exchange *x)
+{
+    char bytes[CACHE_KEY_MAX];
+    struct span key = literal_key(x, bytes);
+    const struct cached *hit;
+
+    hit = key.len ? cache_get(x->gateway->deps.cache, key, x->started) : NULL;
+    if (hit == NULL)
+        return false;
+    (void)extra_read(x, hit->extra);
+    x->response.cached = hit;
+    x->response.borrowed = hit->body;
+    finish_cached(x, OK);
+    return true;
+}
+
 static void query_write(struct exchange *x, struct jw *j,
                         const struct search *s)
 {
@@ -157,35 +232,43 @@ static void query_write(struct exchange *x, struct jw *j,
     jw_str(j, s->text);
 }
 
+static void keep_literally(struct exchange *x, const struct cached *hit,
+                           const struct cache_stamp *stamp, tstamp expires)
+{
+    struct cached answer = {.body = buf_span(&x->response.body),
+                            .extra = hit->extra,
+                            .total = hit->total,
+                            .is_empty = hit->is_empty};
+    char bytes[CACHE_KEY_MAX];
+    struct span key = literal_key(x, bytes);
+
+    if (key.len > 0 && expires > x->started)
+        cache_put(x->gateway->deps.cache, key, stamp, answer,
+                  expires - x->started, x->started);
+}
+
 static bool answer_from_cache(struct exchange *x, struct search *s)
 {
-    char key_bytes[CACHE_KEY_MAX];
-    struct span key = cache_key(s, key_bytes), extra, tag;
+    char bytes[CACHE_KEY_MAX];
+    struct span key = normal_key(s, bytes);
     const struct cached *hit;
-    const uint8_t *newline;
+    struct cache_stamp stamp;
+    tstamp expires;
     struct jw j;
 
-    hit = key.len ? cache_get(x->gateway->deps.cache, key, core_now()) : NULL;
+    if (key.len == 0)
+        return false;
+    reader_search_stamp(exchange_reader(x), &s->query, &stamp);
+    hit = cache_get(x->gateway->deps.cache, key, x->started);
     if (hit == NULL)
         return false;
-    extra = hit->extra;
-    newline = memchr(extra.data, '\n', extra.len);
-    tag = span_take(&extra, (size_t)(newline - extra.data));
-    memcpy(x->response.etag, tag.data, tag.len);
-    x->response.etag[tag.len] = '\0';
-    (void)span_take(&extra, 1);
-    if (extra.len > 0) {
-        char cursor[CURSOR_TEXT_MAX];
-
-        memcpy(cursor, extra.data, extra.len);
-        cursor[extra.len] = '\0';
-        exchange_link_next(x, cursor);
-    }
+    expires = extra_read(x, hit->extra);
     query_write(x, &j, s);
     jw_raw(&j, hit->body);
+    if (j.err == OK)
+        keep_literally(x, hit, &stamp, expires);
     cached_release(hit);
-    exchange_answer(x, 200, j.err);
-    exchange_not_modified(x);
+    finish_cached(x, j.err);
     return true;
 }
 
@@ -194,10 +277,12 @@ static void keep(struct exchange *x, const struct search *s,
                  const struct cache_stamp *stamp, struct span head,
                  const char *cursor)
 {
-    struct lookup_report lookup = s->lookup;
-    char extra[RESPONSE_ETAG_MAX + CURSOR_TEXT_MAX + 1], bytes[CACHE_KEY_MAX];
-    struct span key = cache_key(s, bytes);
     struct cached answer = {.total = page->total, .is_empty = page->count == 0};
+    duration ttl = answer.is_empty ? CACHE_TTL_EMPTY : CACHE_TTL_RESULTS;
+    char bytes[CACHE_KEY_MAX], extra[EXTRA_MAX], next[RESPONSE_LINK_MAX] = "";
+    struct lookup_report lookup = s->lookup;
+    struct span key = normal_key(s, bytes);
+    tstamp now = core_now();
     struct buf body;
     struct jw j;
 
@@ -211,14 +296,12 @@ static void keep(struct exchange *x, const struct search *s,
     jw_key(&j, "lookup");
     lookup_write(&j, &lookup, false, LOOKUP_CACHE);
     jw_close(&j, '}');
+    if (cursor[0] != '\0')
+        (void)exchange_next_path(x, cursor, next);
     if (j.err == OK) {
         answer.body = buf_span(&body);
-        answer.extra =
-            SPAN(extra, (size_t)snprintf(extra, sizeof(extra), "%s\n%s",
-                                         x->response.etag, cursor));
-        cache_put(x->gateway->deps.cache, key, stamp, answer,
-                  answer.is_empty ? CACHE_TTL_EMPTY : CACHE_TTL_RESULTS,
-                  core_now());
+        answer.extra = extra_write(x->response.etag, next, now + ttl, extra);
+        cache_put(x->gateway->deps.cache, key, stamp, answer, ttl, now);
     }
     buf_release(&body);
 }
@@ -496,8 +579,11 @@ static struct search *begin(struct exchange *x)
 
 void route_search(struct exchange *x)
 {
-    struct search *s = begin(x);
+    struct search *s;
 
+    if (!exchange_wants_fresh(x) && answer_literally(x))
+        return;
+    s = begin(x);
     if (s == NULL)
         return;
     (void)params_u64(&x->params, "fan_out", 1, SEARCH_FAN_OUT_MAX, &s->fan_out);
