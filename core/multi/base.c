@@ -100,53 +100,123 @@ static enum err decode_bits(const struct alphabet *a, struct span text,
     return OK;
 }
 
-/* |number|, of |len| digits to base |from|, least significant first, becomes
- * number * from + |add| to base |to|. */
-static size_t shift_in(uint8_t *number, size_t len, unsigned from, unsigned to,
-                       unsigned add)
+/* Positional numbers are turned limb by limb, not digit by digit: several
+ * digits of the text, or four bytes, at once. */
+enum {
+    LIMB_DIGITS = 5, /* 58^5 < 2^30 */
+    LIMBS_MAX = BASE_POSITIONAL_MAX * 2 / LIMB_DIGITS + 2,
+    BYTE_LIMBS_MAX = BASE_POSITIONAL_MAX / 4 + 2,
+};
+
+/* |limbs|, least significant first and each below |base|, becomes
+ * limbs * |factor| + |add|.  |base| * |factor| must fit 64 bits. */
+static size_t shift_in(uint32_t *limbs, size_t len, uint64_t base,
+                       uint64_t factor, uint64_t add)
 {
     for (size_t i = 0; i < len; i++) {
-        add += number[i] * from;
-        number[i] = (uint8_t)(add % to);
-        add /= to;
+        add += limbs[i] * factor;
+        limbs[i] = (uint32_t)(add % base);
+        add /= base;
     }
-    for (; add > 0; add /= to)
-        number[len++] = (uint8_t)(add % to);
+    for (; add > 0; add /= base)
+        limbs[len++] = (uint32_t)(add % base);
     return len;
+}
+
+static uint64_t power(uint64_t base, size_t exponent)
+{
+    uint64_t p = 1;
+
+    while (exponent-- > 0)
+        p *= base;
+    return p;
+}
+
+/* How many of |left| are taken next so that the rest are whole limbs. */
+static size_t first_step(size_t left, size_t step)
+{
+    return left % step ? left % step : step;
+}
+
+/* The digits of |limbs|, most significant first, without leading zeros. */
+static size_t write_digits(const struct alphabet *a, const uint32_t *limbs,
+                           size_t len, char *out)
+{
+    char digits[LIMBS_MAX * LIMB_DIGITS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        uint32_t limb = limbs[i];
+
+        for (size_t j = 0; j < LIMB_DIGITS; j++, limb /= a->radix)
+            digits[n++] = a->digits[limb % a->radix];
+    }
+    while (n > 0 && digits[n - 1] == a->digits[0])
+        n--;
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    return n;
 }
 
 static size_t encode_number(const struct alphabet *a, struct span in, char *out)
 {
-    uint8_t number[BASE_POSITIONAL_MAX * 2];
-    size_t zeros = 0, len = 0;
+    uint64_t base = power(a->radix, LIMB_DIGITS);
+    uint32_t limbs[LIMBS_MAX];
+    size_t zeros = 0, len = 0, step;
 
     assert(in.len <= BASE_POSITIONAL_MAX);
     while (zeros < in.len && in.data[zeros] == 0)
         zeros++;
-    for (size_t i = zeros; i < in.len; i++)
-        len = shift_in(number, len, 256, a->radix, in.data[i]);
+    for (size_t i = zeros; i < in.len; i += step) {
+        uint64_t word = 0;
+
+        step = first_step(in.len - i, 4);
+        for (size_t j = 0; j < step; j++)
+            word = word << 8 | in.data[i + j];
+        len = shift_in(limbs, len, base, UINT64_C(1) << (8 * step), word);
+    }
     memset(out, a->digits[0], zeros);
+    return zeros + write_digits(a, limbs, len, out + zeros);
+}
+
+/* The bytes of |limbs|, least significant first, without leading zeros. */
+static size_t read_bytes(const uint32_t *limbs, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+
     for (size_t i = 0; i < len; i++)
-        out[zeros + i] = a->digits[number[len - 1 - i]];
-    return zeros + len;
+        for (unsigned shift = 0; shift < 32; shift += 8)
+            out[n++] = (uint8_t)(limbs[i] >> shift);
+    while (n > 0 && out[n - 1] == 0)
+        n--;
+    return n;
 }
 
 static enum err decode_number(const struct alphabet *a, struct span text,
                               uint8_t *out, size_t max, size_t *n)
 {
-    uint8_t number[BASE_POSITIONAL_MAX + 1];
-    size_t zeros = 0, len = 0;
+    uint8_t number[BYTE_LIMBS_MAX * 4];
+    uint32_t limbs[BYTE_LIMBS_MAX];
+    size_t zeros = 0, len = 0, step;
     unsigned value;
 
     while (zeros < text.len && text.data[zeros] == (uint8_t)a->digits[0])
         zeros++;
-    for (size_t i = zeros; i < text.len; i++) {
-        if (!digit_value(a, text.data[i], &value))
-            return ERR_INVAL;
-        len = shift_in(number, len, a->radix, 256, value);
-        if (len > BASE_POSITIONAL_MAX)
+    for (size_t i = zeros; i < text.len; i += step) {
+        uint64_t word = 0;
+
+        step = first_step(text.len - i, LIMB_DIGITS);
+        for (size_t j = 0; j < step; j++) {
+            if (!digit_value(a, text.data[i + j], &value))
+                return ERR_INVAL;
+            word = word * a->radix + value;
+        }
+        len = shift_in(limbs, len, UINT64_C(1) << 32, power(a->radix, step),
+                       word);
+        if (len > BASE_POSITIONAL_MAX / 4)
             return ERR_LIMIT;
     }
+    len = read_bytes(limbs, len, number);
     if (zeros > max || len > max - zeros)
         return ERR_LIMIT;
     *n = zeros + len;
