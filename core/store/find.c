@@ -93,6 +93,10 @@ static enum err count_total(struct finding *f)
         f->total_is_exact = true;
         return OK;
     }
+    if (f->match.packages_known > 0) {
+        f->total = f->match.packages_known;
+        return OK;
+    }
     TRY(db_get_int(&f->reader->db, SQL_FIND_COUNT, 0, &count, "ti",
                    match_wide(&f->match), (int64_t)READER_COUNT_MAX + 1));
     f->total = (uint64_t)count;

@@ -29,7 +29,7 @@ struct index_op {
 enum {
     FACET_VALUE_MAX = 1024, /* filters are shorter */
     DOC_BYTES_MAX = 4 * RECORD_BYTES_MAX,
-    DOC_COLUMN_FACETS = LISTING_COLUMNS - 1,
+    DOC_COLUMN_FACETS = LISTING_COLUMNS - 2, /* and heads behind it */
     FOLDED_MAX = 4 * RECORD_BYTES_MAX,
 };
 
@@ -120,6 +120,33 @@ static enum err put_facets(struct buf *out, const struct record *r,
     return put_end(out);
 }
 
+static enum err put_head_words(struct buf *out, const char *text)
+{
+    char folded[4 * RECORD_TITLE_MAX + 1];
+    struct span words =
+        SPAN(folded, query_fold(span_str(text), folded, sizeof(folded)));
+
+    while (words.len > 0) {
+        const uint8_t *space = memchr(words.data, ' ', words.len);
+        size_t len = space ? (size_t)(space - words.data) : words.len;
+
+        TRY(put_item(out, HEAD_MARK));
+        TRY(buf_put(out, span_take(&words, len)));
+        TRY(buf_put_u8(out, ' '));
+        (void)span_take(&words, 1);
+    }
+    return OK;
+}
+
+/* The mark alone parts name and title, so that no phrase spans both. */
+static enum err put_heads(struct buf *out, const struct record *r)
+{
+    TRY(put_head_words(out, r->id.name));
+    TRY(put_item(out, HEAD_MARK " "));
+    TRY(put_head_words(out, record_text(r, "title")));
+    return put_end(out);
+}
+
 static enum err put_doc(struct buf *out, const struct record *r,
                         enum record_trust trust)
 {
@@ -131,7 +158,8 @@ static enum err put_doc(struct buf *out, const struct record *r,
     TRY(put_text(out, record_text(r, "description")));
     TRY(put_list(out, r, record_author));
     TRY(put_text(out, record_text(r, "license")));
-    return put_facets(out, r, trust);
+    TRY(put_facets(out, r, trust));
+    return put_heads(out, r);
 }
 
 static enum err doc_take(struct doc *doc, struct buf *from)
@@ -240,8 +268,8 @@ static enum err op_do(struct db *db, const struct index_op *op)
 
     doc_columns(&op->doc, c);
     return db_run(db, op->is_delete ? SQL_WORDS_DELETE : SQL_WORDS_INSERT,
-                  "ittttttttt", op->slot, c[0], c[1], c[2], c[3], c[4], c[5],
-                  c[6], c[7], c[8]);
+                  "itttttttttt", op->slot, c[0], c[1], c[2], c[3], c[4], c[5],
+                  c[6], c[7], c[8], c[9]);
 }
 
 enum err listing_index(struct store *s)
@@ -300,7 +328,9 @@ static enum err put_summary(struct buf *out, const struct record *r,
     const json_t *metadata = json_object_get(r->json, "metadata");
     const char *updated =
         json_string_value(json_object_get(r->json, "updated_at"));
-    char version[SEMVER_TEXT_MAX], peer[PEER_ID_TEXT_MAX];
+    const char *publisher = json_string_value(
+        json_object_get(json_object_get(r->json, "souk"), "publisher"));
+    char version[SEMVER_TEXT_MAX];
 
     TRY(buf_printf(out, "{\"id\":\"%s/%s\",\"version\":\"%s\"", r->id.ns,
                    r->id.name, semver_format(&r->version, version)));
@@ -311,10 +341,9 @@ static enum err put_summary(struct buf *out, const struct record *r,
     TRY(put_member(out, "license", record_text(r, "license")));
     TRY(put_member(out, "trust", record_trust_name(trust)));
     TRY(put_member(out, "updated_at", updated ? updated : ""));
-    if (peer_id_is_none(&r->publisher))
+    if (publisher == NULL)
         return buf_put_str(out, ",\"publisher\":null");
-    return buf_printf(out, ",\"publisher\":\"%s\"",
-                      peer_id_format(&r->publisher, peer));
+    return put_member(out, "publisher", publisher);
 }
 
 /* ---- The slot. ---- */
@@ -436,13 +465,13 @@ static enum err write_row(struct store *s, const struct listing_source *source,
     doc_columns(doc, c);
     (void)query_fold(span_str(c[0]), name, sizeof(name));
     (void)query_fold(span_str(c[2]), title, sizeof(title));
-    return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiissttttttttst", slot,
+    return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiisstttttttttst", slot,
                   source->package, (int64_t)source->trust, (int64_t)r->sequence,
                   (int64_t)r->updated_at, (int64_t)stat_of(r, "downloads"),
                   source->is_own ? 1.0 : source->reputation, text_key(name),
                   text_key(title), precedence_encode(&r->version, &precedence),
                   peer_id_span(&r->publisher), c[1], c[0], c[2], c[3], c[4],
-                  c[7], c[6], c[8], summary, c[5]);
+                  c[7], c[6], c[8], c[9], summary, c[5]);
 }
 
 static enum err put_row(struct store *s, const struct listing_source *source,

@@ -25,7 +25,7 @@ enum {
     SLOT_LENGTH_BITS = 6,
     SLOT_ORDER_BITS = 40,
     SLOT_QUALITY_MAX = 63,
-    LISTING_COLUMNS = 9, /* of the index */
+    LISTING_COLUMNS = 10, /* of the index */
 };
 
 static inline int slot_quality(int64_t slot)
@@ -69,9 +69,15 @@ enum err listing_index(struct store *s);
 bool listing_is_misplaced(const struct listing_source *source,
                           const struct record *head, wall_ms wall);
 
-/* The token by which the index knows that a package has |value| in |facet| ('c'
- * category, 't' tag, 'a' author, 'l' license, 'n' namespace, 'r' trust):
- * U+E000, which no query's word contains, and a hash. */
+/* Two of the index's columns hold tokens that no word of a query can be, for
+ * they begin with a letter of private use.  They have lists of their own in the
+ * index, so none is read only to be skipped:
+ *
+ *   facets  U+E000 ‖ facet ‖ hash: the package has that value in |facet| ('c'
+ *           category, 't' tag, 'a' author, 'l' license, 'n' namespace, 'r'
+ *           trust)
+ *   heads   U+E001 ‖ word: the word is in the name or the title          */
+#define HEAD_MARK "\xee\x80\x81"
 enum { FACET_TOKEN_MAX = 24 };
 void facet_token(char facet, const char *value, char out[FACET_TOKEN_MAX]);
 /* A hash for exact names and titles, of the folded text; never 0. */

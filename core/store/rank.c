@@ -8,6 +8,8 @@
 
 /* What static quality may add to the text when the best are picked. */
 #define STATIC_WEIGHT 0.35
+/* The text score of a package that is what was asked for. */
+#define TEXT_OF_EXACT 4.0
 
 static int slot_cmp(const void *a, const void *b)
 {
@@ -26,21 +28,25 @@ static struct candidate *find(struct ranking *r, int64_t slot)
                     : NULL;
 }
 
-static enum err scan(struct ranking *r, struct db *db, const char *expression,
-                     const struct match *m, size_t *seen, int64_t *last)
+struct scan {
+    const char *expression;
+    const struct match_weights *weights;
+    size_t seen;
+    int64_t last;
+};
+
+static enum err scan_rows(struct ranking *r, struct db *db, struct scan *scan)
 {
     size_t known = r->count;
     bool has_row;
 
-    *seen = 0;
-    *last = 0;
-    TRY(db_query(db, SQL_FIND_SCORED, &has_row, "tsi", expression,
-                 match_weights(m), (int64_t)RANK_SCAN_MAX));
-    for (; has_row; (*seen)++) {
+    TRY(db_query(db, SQL_FIND_SCORED, &has_row, "tsi", scan->expression,
+                 weights_span(scan->weights), (int64_t)RANK_SCAN_MAX));
+    for (; has_row; scan->seen++) {
         struct candidate c = {.slot = db_int(db, SQL_FIND_SCORED, 0),
                               .text = db_double(db, SQL_FIND_SCORED, 1)};
 
-        *last = c.slot;
+        scan->last = c.slot;
         if (known == 0 ||
             bsearch(&c, r->list, known, sizeof(c), slot_cmp) == NULL)
             r->list[r->count++] = c;
@@ -49,51 +55,90 @@ static enum err scan(struct ranking *r, struct db *db, const char *expression,
     return OK;
 }
 
+static enum err scan(struct ranking *r, struct db *db, struct scan *scan)
+{
+    enum err err = scan_rows(r, db, scan);
+
+    db_done(db, SQL_FIND_SCORED);
+    return err;
+}
+
 static enum err scan_all(struct ranking *r, struct db *db,
                          const struct match *m)
 {
-    size_t seen;
-    int64_t last;
-    enum err err = scan(r, db, match_narrow(m), m, &seen, &last);
+    struct scan narrow = {match_narrow(m), &m->narrow_weights, 0, 0};
+    struct scan wide = {match_wide(m), &m->weights, 0, 0};
 
-    db_done(db, SQL_FIND_SCORED);
-    TRY(err);
-    r->rest_after = 0;
-    if (seen == RANK_SCAN_MAX)
+    if (m->has_narrow)
+        TRY(scan(r, db, &narrow));
+    if (narrow.seen == RANK_SCAN_MAX)
         return OK;
-    err = scan(r, db, match_wide(m), m, &seen, &last);
-    db_done(db, SQL_FIND_SCORED);
-    TRY(err);
-    r->is_whole = seen < RANK_SCAN_MAX;
-    r->rest_after = last;
-    if (r->count > 0)
+    TRY(scan(r, db, &wide));
+    r->is_whole = wide.seen < RANK_SCAN_MAX;
+    r->rest_after = wide.last;
+    if (narrow.seen > 0)
         qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
     return OK;
 }
 
-/* A package known by its name or title is a candidate wherever it stands, if it
- * matches at all. */
+/* ---- Known by name or title. ---- */
+
+/* "acme tool" is acme/tool only if no phrase of the query spans the two parts:
+ * their words are in different columns. */
+static bool parts_between_terms(const struct query *q, const char *ns)
+{
+    char folded[PACKAGE_NAME_MAX + 1];
+    size_t want = query_fold(span_str(ns), folded, sizeof(folded)), len = 0;
+
+    for (size_t i = 0; i < q->term_count && len < want; i++)
+        len += strlen(q->terms[i].text) + (i > 0);
+    return len == want;
+}
+
+static bool is_exact_match(const struct db *db, const struct query *q)
+{
+    const enum sql id = SQL_LISTING_EXACT;
+    const struct query_row row = {.ns = db_text(db, id, 2),
+                                  .license = db_text(db, id, 5),
+                                  .tags = db_text(db, id, 6),
+                                  .categories = db_text(db, id, 7),
+                                  .authors = db_text(db, id, 8)};
+    const char *title = db_text(db, id, 4);
+    struct rank_facts facts;
+    struct package_id name_only = {.ns = ""}, full = {.ns = ""};
+    bool is_exact;
+
+    snprintf(name_only.name, sizeof(name_only.name), "%s", db_text(db, id, 3));
+    full = name_only;
+    snprintf(full.ns, sizeof(full.ns), "%s", row.ns);
+    rank_exact(q, &name_only, title, &facts);
+    is_exact = facts.is_exact_name || facts.is_exact_title;
+    rank_exact(q, &full, title, &facts);
+    is_exact =
+        is_exact || (facts.is_exact_name && parts_between_terms(q, row.ns));
+    return is_exact && query_filter_accepts(q, &row) &&
+           (!q->has_trust || (enum record_trust)db_int(db, id, 1) == q->trust);
+}
+
+/* Such a package is a candidate wherever it stands. */
 static enum err add_exact(struct ranking *r, struct db *db,
-                          const struct match *m, int64_t slot)
+                          const struct query *q, int64_t slot)
 {
     struct candidate *known = find(r, slot);
     bool has_row;
-    enum err err;
+    enum err err = OK;
 
     if (known != NULL) {
         known->is_exact = true;
         return OK;
     }
-    err = db_query(db, SQL_FIND_ONE, &has_row, "tsi", match_wide(m),
-                   match_weights(m), slot);
-    if (err == OK && has_row) {
-        r->list[r->count++] =
-            (struct candidate){.slot = slot,
-                               .text = db_double(db, SQL_FIND_ONE, 0),
-                               .is_exact = true};
+    err = db_query(db, SQL_LISTING_EXACT, &has_row, "i", slot);
+    if (err == OK && has_row && is_exact_match(db, q)) {
+        r->list[r->count++] = (struct candidate){
+            .slot = slot, .text = TEXT_OF_EXACT, .is_exact = true};
         qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
     }
-    db_done(db, SQL_FIND_ONE);
+    db_done(db, SQL_LISTING_EXACT);
     return err;
 }
 
@@ -129,7 +174,7 @@ static enum err read_names(struct db *db, const char *plain, int64_t *slots,
 }
 
 static enum err add_exacts(struct ranking *r, struct db *db,
-                           const struct query *q, const struct match *m)
+                           const struct query *q)
 {
     int64_t slots[RANK_EXACT_MAX];
     size_t names = 0, titles = 0;
@@ -138,10 +183,10 @@ static enum err add_exacts(struct ranking *r, struct db *db,
         return OK;
     TRY(read_names(db, q->plain, slots, &names));
     for (size_t i = 0; i < names; i++)
-        TRY(add_exact(r, db, m, slots[i]));
+        TRY(add_exact(r, db, q, slots[i]));
     TRY(read_slots(db, SQL_FIND_TITLE, q->plain, slots, &titles));
     for (size_t i = 0; i < titles; i++)
-        TRY(add_exact(r, db, m, slots[i]));
+        TRY(add_exact(r, db, q, slots[i]));
     return OK;
 }
 
@@ -215,7 +260,7 @@ enum err ranking_build(struct ranking *r, struct db *db, const struct query *q,
     r->is_whole = false;
     r->rest_after = 0;
     TRY(scan_all(r, db, m));
-    TRY(add_exacts(r, db, q, m));
+    TRY(add_exacts(r, db, q));
     return order(r, db, q, wall);
 }
 

@@ -19,7 +19,7 @@ enum {
     RANK_SCAN_MAX = 1000,
     RANK_EXACT_MAX = 32,
     RANK_MAX = 2 * RANK_SCAN_MAX + 2 * RANK_EXACT_MAX,
-    RANK_BEST_MAX = 128,
+    RANK_BEST_MAX = 64,
 };
 
 struct candidate {

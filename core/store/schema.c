@@ -72,6 +72,7 @@ static const char version_1[] =
     " license TEXT NOT NULL,"
     " authors TEXT NOT NULL,"
     " facets TEXT NOT NULL,"
+    " heads TEXT NOT NULL,"
     " summary BLOB NOT NULL,"
     " description TEXT NOT NULL);"
     "CREATE INDEX listing_order ON listing(name, namespace);"
@@ -82,7 +83,7 @@ static const char version_1[] =
 
     "CREATE VIRTUAL TABLE words USING fts5("
     " name, namespace, title, tags, categories, description, authors, license,"
-    " facets, content='listing', content_rowid='slot', columnsize=0,"
+    " facets, heads, content='listing', content_rowid='slot', columnsize=0,"
     " tokenize='unicode61 remove_diacritics 2');"
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');"
     /* How many packages the commoner words are in, now and then counted. */

@@ -7,9 +7,10 @@
 #include "store/listing.h"
 
 /* What a hit is worth, by the index's columns: name, namespace, title, tags,
- * categories, description, authors, license, facets. */
+ * categories, description, authors, license, facets,
+ * heads. */
 static const double column_weights[LISTING_COLUMNS] = {8.0, 1.5, 5.0, 3.0, 1.5,
-                                                       1.0, 0.7, 0.5, 0.0};
+                                                       1.0, 0.7, 0.5, 0.0, 8.0};
 
 enum { SATURATION = 3, HITS_MAX = 16 /* counted a phrase */ };
 

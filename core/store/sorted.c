@@ -147,7 +147,7 @@ static enum err matches(struct finding *f, const struct known *k, int64_t slot,
     if (*out || k->is_whole || (k->count > 0 && slot < k->slots[k->count - 1]))
         return OK;
     err = db_query(db, SQL_FIND_ONE, out, "tsi", match_wide(&f->match),
-                   match_weights(&f->match), slot);
+                   weights_span(&f->match.weights), slot);
     db_done(db, SQL_FIND_ONE);
     return err;
 }

@@ -105,23 +105,23 @@ SQL(LISTING_PUT,
     "INSERT OR REPLACE INTO listing(slot, package, trust, sequence, updated,"
     " downloads, reputation, name_key, title_key, precedence, publisher,"
     " namespace, name, title, tags, categories, license, authors, facets,"
-    " summary, description)"
+    " heads, summary, description)"
     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-    " ?19,?20,?21)")
+    " ?19,?20,?21,?22)")
 SQL(LISTING_TEXTS,
     "SELECT name, namespace, title, tags, categories, description, authors,"
-    " license, facets FROM listing WHERE slot=?1")
+    " license, facets, heads FROM listing WHERE slot=?1")
 SQL(LISTING_DELETE, "DELETE FROM listing WHERE slot=?1")
 SQL(LISTING_LAST,
     "SELECT coalesce(max((slot >> 6) & 1099511627775),0) FROM listing")
 SQL(WORDS_INSERT,
     "INSERT INTO words(rowid, name, namespace, title, tags, categories,"
-    " description, authors, license, facets)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")
+    " description, authors, license, facets, heads)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")
 SQL(WORDS_DELETE,
     "INSERT INTO words(words, rowid, name, namespace, title, tags, categories,"
-    " description, authors, license, facets)"
-    " VALUES('delete',?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")
+    " description, authors, license, facets, heads)"
+    " VALUES('delete',?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")
 SQL(VOCABULARY_AFTER, "SELECT term, doc FROM vocabulary WHERE term>?1 LIMIT ?2")
 SQL(COMMON_PUT, "INSERT INTO common(word, packages) VALUES(?1,?2)"
                 " ON CONFLICT DO UPDATE SET packages=?2")
@@ -187,8 +187,7 @@ SQL(PEER_ALL,
 SQL(FIND_SCORED,
     "SELECT rowid, souk_score(words, ?2) FROM words WHERE words MATCH ?1"
     " LIMIT ?3")
-SQL(FIND_AFTER,
-    "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid>?2 LIMIT ?3")
+SQL(FIND_AFTER, "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid>?2")
 SQL(FIND_ONE, "SELECT souk_score(words, ?2) FROM words WHERE words MATCH ?1"
               " AND rowid=?3")
 SQL(FIND_COUNT,
@@ -197,6 +196,9 @@ SQL(FIND_COUNT,
 SQL(FIND_NAME, "SELECT slot FROM listing WHERE name_key=?1 LIMIT ?2")
 SQL(FIND_TITLE, "SELECT slot FROM listing WHERE title_key=?1 LIMIT ?2")
 SQL(LISTING_GET, "SELECT " LISTING_FACTS " FROM listing WHERE slot=?1")
+SQL(LISTING_EXACT,
+    "SELECT slot, trust, namespace, name, title, license, tags, categories,"
+    " authors FROM listing WHERE slot=?1")
 SQL(LISTING_SUMMARY,
     "SELECT " LISTING_FACTS ", publisher, summary FROM listing WHERE slot=?1")
 SQL(LISTING_FACETS,
