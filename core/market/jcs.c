@@ -95,7 +95,9 @@ static enum err more_room(struct jcs *j, size_t n)
 
 static enum err put(struct jcs *j, const void *bytes, size_t n)
 {
-    if ((size_t)(j->end - j->at) < n)
+    if (n == 0)
+        return OK;
+    if (j->at == NULL || (size_t)(j->end - j->at) < n)
         TRY(more_room(j, n));
     memcpy(j->at, bytes, n);
     j->at += n;
@@ -218,7 +220,8 @@ static enum err put_object(struct jcs *j, const json_t *object,
          it = json_object_iter_next(o, it))
         members[i++] = (struct member){json_object_iter_key(it),
                                        json_object_iter_value(it)};
-    err = put_members(j, members, count, parent, depth);
+    assert(i == count);
+    err = put_members(j, members, i, parent, depth);
     if (members != on_stack)
         mem_free(j->out->mem, members);
     return err;

@@ -237,6 +237,7 @@ static bool column_has(const struct query_doc *doc, enum query_field field,
         (const char *)buf_span(&doc->text).data + doc->column[field];
     size_t n = strlen(t->text);
 
+    assert(buf_len(&doc->text) > 0 && column != NULL);
     for (const char *at = column; (at = strstr(at, t->text)) != NULL; at++)
         if (at[-1] == ' ' && (t->is_prefix || at[n] == ' '))
             return true;

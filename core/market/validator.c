@@ -51,8 +51,8 @@ void validator_free(struct validator *v)
 {
     if (v == NULL)
         return;
-    LIST_FOR_EACH(link, &v->used)
-    drop(v, LIST_ENTRY(link, struct entry, link));
+    while (v->entries != NULL)
+        drop(v, v->entries);
     mem_free(v->mem, v);
 }
 

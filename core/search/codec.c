@@ -127,6 +127,7 @@ static enum err put_response(const struct search_response *r,
     Wire__SearchResult *pointers[SEARCH_RESULTS_MAX];
     size_t rest = protobuf_c_message_get_packed_size(&msg->base) + 2;
     size_t count = fitting_hits(r, SEARCH_RESPONSE_MAX - rest);
+    enum err err;
 
     for (size_t i = 0; i < count; i++) {
         wire__search_result__init(&results[i]);
@@ -137,7 +138,10 @@ static enum err put_response(const struct search_response *r,
     msg->results = pointers;
     msg->n_results = count;
     msg->truncated = r->is_truncated || count < r->count;
-    return wire_put(out, &msg->base);
+    err = wire_put(out, &msg->base);
+    msg->results = NULL;
+    msg->n_results = 0;
+    return err;
 }
 
 enum err search_response_encode(const struct search_response *r,

@@ -53,8 +53,8 @@ void search_pace_free(struct search_pace *p)
 {
     if (p == NULL)
         return;
-    LIST_FOR_EACH(link, &p->used)
-    drop(p, LIST_ENTRY(link, struct bucket, link));
+    while (p->buckets != NULL)
+        drop(p, p->buckets);
     mem_free(p->mem, p);
 }
 
