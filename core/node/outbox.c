@@ -95,6 +95,8 @@ static void work_done(struct node *n, struct outbox_work *w)
     } else {
         /* Nobody took it: nobody is there, or nobody may.  Again later, from
          * this one on. */
+        log_debug(n->log, "node", "publish waits id=%lld asked=%u",
+                  (long long)w->id, w->requested);
         if (w->id <= n->outbox.after)
             n->outbox.after = w->id - 1;
         n->outbox.retry_at = n->now + OUTBOX_RETRY;
