@@ -391,6 +391,7 @@ struct node {
         struct list items; /* struct outbox_work */
         size_t count;
         int64_t after; /* ids up to here were loaded */
+        int64_t asked_after;
         bool is_loading;
         bool may_have_more;
         tstamp retry_at;

@@ -54,7 +54,7 @@ static void load(struct node *n)
         return;
     n->outbox.is_loading = true;
     a = action_push(n, NODE_OUTBOX_LOAD);
-    a->act.outbox.after = n->outbox.after;
+    a->act.outbox.after = n->outbox.asked_after = n->outbox.after;
     a->act.outbox.limit = OUTBOX_LOAD_MAX;
 }
 
@@ -251,6 +251,10 @@ void node_outbox_loaded(struct node *n, const struct outbox_item *items,
         n->now = now;
     n->wall = wall;
     n->outbox.is_loading = false;
+    if (n->outbox.after != n->outbox.asked_after) {
+        load(n); /* gone back meanwhile: these come later, in their order */
+        return;
+    }
     n->outbox.may_have_more = count == OUTBOX_LOAD_MAX;
     if (!may_start(n, count)) {
         node_timer_set(n, &n->outbox_timer, n->now + 10 * MILLISECONDS);

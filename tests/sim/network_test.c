@@ -298,6 +298,29 @@ static void fifty_nodes_find_what_any_of_them_has(void **state)
     sim_free(s);
 }
 
+static void what_was_published_alone_is_announced_when_peers_come(void **state)
+{
+    enum { ALONE = 100 };
+    struct sim *s = quiet_network(13, 2);
+    unsigned first = sim_add_knowing(s, SIM_NOBODY, SIM_NOBODY);
+    char id[32];
+
+    (void)state;
+    for (unsigned k = 0; k < ALONE; k++) {
+        (void)snprintf(id, sizeof(id), "alone/p%u", k);
+        assert_ok(sim_publish(s, first, id, "1.0.0", "before anybody came"));
+    }
+    sim_run(s, 7 * SECONDS);
+    assert_int_equal(ALONE, sim_outbox(s, first));
+    (void)sim_add_knowing(s, (int)first, SIM_NOBODY);
+    assert_true(sim_run_until(s, outbox_is_empty, &first, 60 * SECONDS));
+    for (unsigned k = 0; k < ALONE; k++) {
+        (void)snprintf(id, sizeof(id), "alone/p%u", k);
+        assert_gets(s, 1, id, "1.0.0");
+    }
+    sim_free(s);
+}
+
 static void a_client_uses_the_network_and_is_in_no_table(void **state)
 {
     struct sim *s = quiet_network(11, 3);
@@ -355,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_ring_of_five_propagates),
         cmocka_unit_test(ten_peers_keep_twenty_keys),
         cmocka_unit_test(fifty_nodes_find_what_any_of_them_has),
+        cmocka_unit_test(what_was_published_alone_is_announced_when_peers_come),
         cmocka_unit_test(a_client_uses_the_network_and_is_in_no_table),
         cmocka_unit_test(a_search_ends_at_its_deadline_and_says_so),
     };
