@@ -175,7 +175,7 @@ static inline struct semver fixture_version(const char *text)
 static inline const char *fixture_head(struct reader *r, const char *id,
                                        struct package_view *view)
 {
-    static char text[SEMVER_TEXT_MAX];
+    static _Thread_local char text[SEMVER_TEXT_MAX];
     struct package_id name = fixture_id(id);
     struct buf record;
     enum err err;
