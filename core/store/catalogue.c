@@ -583,7 +583,7 @@ enum err catalogue_yank(struct store *s, struct job *job, wall_ms wall)
         err = write_outcome(s, job, &g, &result, wall);
         publish_result_release(&result);
     } else if (problems.count > 0) {
-        job->out.problems = mem_try(s->mem, NULL, sizeof(problems));
+        job->out.problems = mem_try(&mem_libc, NULL, sizeof(problems));
         if (job->out.problems != NULL)
             *job->out.problems = problems;
     }

@@ -162,11 +162,11 @@ static enum err put_doc(struct buf *out, const struct record *r,
     return put_heads(out, r);
 }
 
-static enum err doc_take(struct doc *doc, struct buf *from)
+static enum err doc_take(struct doc *doc, const struct buf *from)
 {
     struct span text = buf_span(from);
 
-    doc->text = malloc(text.len);
+    doc->text = mem_try(from->mem, NULL, text.len);
     if (doc->text == NULL)
         return ERR_NOMEM;
     memcpy(doc->text, text.data, text.len);
@@ -221,12 +221,14 @@ static void doc_changed(struct store *s, const struct doc *doc)
 
 /* ---- Writes to the index, kept until just before the commit. ---- */
 
-static enum err ops_push(struct index_ops *ops, int64_t slot, bool is_delete,
+static enum err ops_push(struct store *s, int64_t slot, bool is_delete,
                          struct doc *doc)
 {
+    struct index_ops *ops = &s->ops;
+
     if (ops->count == ops->cap) {
         size_t cap = ops->cap ? 2 * ops->cap : 64;
-        struct index_op *list = realloc(ops->list, cap * sizeof(*list));
+        struct index_op *list = mem_try(s->mem, ops->list, cap * sizeof(*list));
 
         if (list == NULL)
             return ERR_NOMEM;
@@ -240,17 +242,17 @@ static enum err ops_push(struct index_ops *ops, int64_t slot, bool is_delete,
     return OK;
 }
 
-void index_ops_truncate(struct index_ops *ops, size_t count)
+void index_ops_truncate(struct store *s, size_t count)
 {
-    while (ops->count > count)
-        free(ops->list[--ops->count].doc.text);
+    while (s->ops.count > count)
+        mem_free(s->mem, s->ops.list[--s->ops.count].doc.text);
 }
 
-void index_ops_release(struct index_ops *ops)
+void index_ops_release(struct store *s)
 {
-    index_ops_truncate(ops, 0);
-    free(ops->list);
-    *ops = (struct index_ops){0};
+    index_ops_truncate(s, 0);
+    mem_free(s->mem, s->ops.list);
+    s->ops = (struct index_ops){0};
 }
 
 static int op_cmp(const void *a, const void *b)
@@ -278,7 +280,7 @@ enum err listing_index(struct store *s)
         qsort(s->ops.list, s->ops.count, sizeof(*s->ops.list), op_cmp);
     for (size_t i = 0; i < s->ops.count; i++)
         TRY(op_do(&s->db, &s->ops.list[i]));
-    index_ops_truncate(&s->ops, 0);
+    index_ops_truncate(s, 0);
     return OK;
 }
 
@@ -506,11 +508,11 @@ static enum err put_docs(struct store *s, const struct listing_source *source,
         return OK;
     if (is_listed) {
         doc_changed(s, was);
-        TRY(ops_push(&s->ops, source->slot, true, was));
+        TRY(ops_push(s, source->slot, true, was));
     } else {
         s->tally.listed++;
     }
-    return ops_push(&s->ops, *slot, false, is);
+    return ops_push(s, *slot, false, is);
 }
 
 enum err listing_put(struct store *s, const struct listing_source *source,
@@ -519,8 +521,8 @@ enum err listing_put(struct store *s, const struct listing_source *source,
     struct doc was = {0}, is = {0};
     enum err err = put_docs(s, source, head, wall, &was, &is, slot);
 
-    free(was.text);
-    free(is.text);
+    mem_free(s->mem, was.text);
+    mem_free(s->mem, is.text);
     return err;
 }
 
@@ -537,9 +539,9 @@ enum err listing_drop(struct store *s, int64_t slot)
         err = db_run(&s->db, SQL_LISTING_DELETE, "i", slot);
     }
     if (err == OK)
-        err = ops_push(&s->ops, slot, true, &was);
+        err = ops_push(s, slot, true, &was);
     if (err == OK)
         s->tally.listed--;
-    free(was.text);
+    mem_free(s->mem, was.text);
     return err;
 }

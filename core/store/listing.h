@@ -44,8 +44,8 @@ struct index_ops {
     size_t count;
     size_t cap;
 };
-void index_ops_truncate(struct index_ops *ops, size_t count);
-void index_ops_release(struct index_ops *ops);
+void index_ops_truncate(struct store *s, size_t count);
+void index_ops_release(struct store *s);
 
 /* What a listing is made from, besides the head record. */
 struct listing_source {

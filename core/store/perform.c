@@ -58,7 +58,7 @@ static void txn_undo(struct store *s, const struct txn *t)
 {
     if (!sqlite3_get_autocommit(s->db.handle))
         db_try(&s->db, SQL_ROLLBACK);
-    index_ops_truncate(&s->ops, 0);
+    index_ops_truncate(s, 0);
     memset(&s->changes, 0, sizeof(s->changes));
     s->tally = t->tally;
 }
@@ -94,7 +94,7 @@ static enum err do_guarded(struct store *s, struct job *job, wall_ms wall)
         return job->err ? job->err : ERR_STORE;
     if (job->err != OK && !keep) {
         TRY(db_run(&s->db, SQL_UNDO, ""));
-        index_ops_truncate(&s->ops, ops);
+        index_ops_truncate(s, ops);
         tally.refused = s->tally.refused;
         s->tally = tally;
     }

@@ -285,7 +285,7 @@ enum err store_open(const struct store_config *config, wall_ms wall,
     enum err err;
 
     s->lock_fd = -1;
-    s->mem = &mem_libc;
+    s->mem = config->mem ? config->mem : &mem_libc;
     s->log = config->log;
     s->network = config->network;
     s->cache = config->cache;
@@ -315,7 +315,7 @@ void store_close(struct store *s)
     for (size_t i = 0; i < s->trust_count; i++)
         free((void *)(uintptr_t)s->trust[i].namespace);
     mem_free(s->mem, s->trust);
-    index_ops_release(&s->ops);
+    index_ops_release(s);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     free(s->path);

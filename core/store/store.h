@@ -3,6 +3,7 @@
 #define STORE_STORE_H
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "base/time.h"
 #include "crypto/ed25519.h"
@@ -51,6 +52,7 @@ struct store_config {
     struct cache *cache; /* told of every change; may be NULL */
     const struct rng *rng;
     const struct log *log; /* may be NULL */
+    const struct mem *mem; /* NULL: mem_libc */
 };
 
 /* Open or create.  On error nothing on disk was touched, and |why| names the

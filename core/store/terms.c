@@ -13,13 +13,14 @@ struct term_count {
     unsigned packages;
 };
 
-static enum err count_term(struct term_count **map, const char *term)
+static enum err count_term(struct store *s, struct term_count **map,
+                           const char *term)
 {
     struct term_count *t;
 
     MAP_FIND(*map, term, strlen(term), t);
     if (t == NULL) {
-        t = mem_try_zero(&mem_libc, sizeof(*t));
+        t = mem_try_zero(s->mem, sizeof(*t));
         if (t == NULL)
             return ERR_NOMEM;
         snprintf(t->term, sizeof(t->term), "%s", term);
@@ -41,7 +42,7 @@ static enum err count_record(struct store *s, struct span bytes,
     terms_of_record(&r, &terms);
     record_release(&r);
     for (size_t i = 0; i < terms.count && err == OK; i++)
-        err = count_term(map, terms.list[i]);
+        err = count_term(s, map, terms.list[i]);
     return err;
 }
 
@@ -77,7 +78,7 @@ enum err terms_load(struct store *s, const struct store_sink *sink)
         if (err == OK && given++ < STORE_TERMS_MAX)
             sink->term(sink->ctx, span_str(t->term), t->packages);
         MAP_DEL(map, t);
-        mem_free(&mem_libc, t);
+        mem_free(s->mem, t);
     }
     return err;
 }
