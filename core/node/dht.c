@@ -156,6 +156,33 @@ static void op_progressed(struct node *n, const struct kad_event *ev)
         outbox_progress(n, op->owner, op->is_main, ev);
 }
 
+/* ---- Neighbours. ---- */
+
+static void seek_soon(struct node *n)
+{
+    n->seek_wait = SEEK_FIRST;
+    n->seek_at = n->now + n->seek_wait;
+}
+
+/* Two who join at the same time are not yet in the table that each asks: while
+ * a table has room, its owner looks again, ever more seldom. */
+void dht_upkeep(struct node *n)
+{
+    struct kad_stats stats;
+    uint64_t op;
+
+    if (n->seek_at == 0 || n->now < n->seek_at || n->is_draining)
+        return;
+    kad_stats(n->kad, &stats);
+    n->seek_wait = n->seek_wait < SEEK_LAST / 2 ? 2 * n->seek_wait : SEEK_LAST;
+    n->seek_at = n->now + n->seek_wait;
+    if (stats.table_peers == 0 || stats.table_peers >= KAD_K)
+        return;
+    if (kad_find_closest(n->kad, peer_id_span(&n->self), n->now + SEEK_WITHIN,
+                         n->now, &op) != OK)
+        log_debug(n->log, "node", "no look for neighbours now");
+}
+
 /* ---- Events. ---- */
 
 static void ask(struct node *n, const struct kad_event *ev)
@@ -264,9 +291,11 @@ static void dht_event(struct node *n, const struct kad_event *ev)
         save_provider(n, ev);
         break;
     case KAD_EV_PEER_ADDED:
+        seek_soon(n);
         outbox_peers_came(n);
         break;
     case KAD_EV_PEER_REMOVED:
+        seek_soon(n);
         break;
     case KAD_EV_PEER_OUTCOME:
         learn(n, ev);

@@ -61,6 +61,11 @@ enum {
 #define UPKEEP_EVERY (1 * SECONDS)
 #define PING_EVERY (60 * SECONDS)
 #define KAD_IDLE_WITHIN (10 * SECONDS)
+/* While the table is not full: how soon after a change, and at least how
+ * often, neighbours are looked for. */
+#define SEEK_FIRST (2 * SECONDS)
+#define SEEK_LAST (10 * MINUTES)
+#define SEEK_WITHIN (10 * SECONDS)
 #define FLOW_IN_IDLE_WITHIN                                              \
     (60 * SECONDS)                     /* an inbound stream says nothing \
                                         */
@@ -380,6 +385,8 @@ struct node {
     size_t observed_count;
     struct buf signed_record;
 
+    tstamp seek_at;
+    duration seek_wait;
     struct rpc *kad_rpcs; /* map by kad's id */
     struct op *ops;       /* map */
     struct served *served;
@@ -514,6 +521,7 @@ void dht_init(struct node *n);
 bool dht_pump(struct node *n);
 void dht_identified(struct node *n, struct peer *p, struct link *l);
 enum err dht_serve(struct node *n, struct flow *f, struct span data);
+void dht_upkeep(struct node *n);
 MUST_USE enum err op_add(struct node *n, uint64_t id, enum op_type type,
                          void *owner, struct op **out);
 void ops_forget(struct node *n, const void *owner);

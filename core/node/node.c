@@ -283,6 +283,7 @@ static void upkeep(struct node *n)
 {
     links_upkeep(n);
     pubsub_upkeep(n);
+    dht_upkeep(n);
     node_timer_set(n, &n->upkeep, n->now + UPKEEP_EVERY);
 }
 
