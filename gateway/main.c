@@ -59,6 +59,8 @@ static void print_usage(FILE *out)
     (void)fprintf(out, "\nOf a running node (--api URL, --token-file FILE, "
                        "--json, --timeout TIME):\n\n");
     print_commands(out, cli_commands);
+    (void)fprintf(out, "\nExit status: 0 done, 1 failed, 2 usage, 3 not found, "
+                       "4 incomplete.\n");
 }
 
 static int print_options(void)

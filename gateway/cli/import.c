@@ -378,9 +378,9 @@ static void run(struct import *im)
 
         if (interrupted)
             stop(im, EXIT_FAILED);
-        occupy_all(im, now);
         (void)curl_multi_perform(im->multi, &running);
         take_finished(im, now);
+        occupy_all(im, now);
         settle(im);
         if (now - im->saved_at >= save_every && !save(im, now))
             stop(im, EXIT_FAILED);

@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 
-enum { GAP = 2, ELASTIC_MIN = 12, FIELD_WIDTH = 14 };
+enum { GAP = 2, ELASTIC_MIN = 12, FIELD_WIDTH = 19 };
 
 struct cell {
     char *text;

@@ -11,7 +11,7 @@ VERB(publish, "publish", "RECORD.json", 1, 1,
      "publish a package version; - reads it from the input")
 VERB(import, "import", "RECORDS.ndjson", 1, 1,
      "publish many, one record a line; goes on where it stopped")
-VERB(search, "search", "[WORDS…]", 0, 0,
+VERB(search, "search", "[WORDS...]", 0, 0,
      "find packages; \"a phrase\", prefix*, -not, field:value")
 VERB(get, "get", "NS/NAME[@VERSION]", 1, 1, "the record of a package")
 VERB(versions, "versions", "NS/NAME", 1, 1, "all versions of a package")
