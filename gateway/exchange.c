@@ -474,8 +474,7 @@ enum err exchange_write(struct exchange *x, struct job *job,
 /* What is still out comes home to nobody. */
 static void orphan_tickets(struct exchange *x)
 {
-    LIST_FOR_EACH(link, &x->tickets)
-    {
+    LIST_FOR_EACH(link, &x->tickets) {
         struct ticket *t = LIST_ENTRY(link, struct ticket, link);
 
         list_remove(&t->link);

@@ -54,7 +54,8 @@ void rate_free(struct rate_limiter *l)
 
     if (l == NULL)
         return;
-    MAP_FOR_EACH(l->buckets, b, tmp) forget(l, b);
+    MAP_FOR_EACH(l->buckets, b, tmp)
+        forget(l, b);
     mem_free(l->mem, l);
 }
 

@@ -71,8 +71,7 @@ static struct connection *oldest_incomplete(struct loop *l)
     struct connection *oldest = NULL;
 
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-        LIST_FOR_EACH(link, &l->phases[phases[i]])
-        {
+        LIST_FOR_EACH(link, &l->phases[phases[i]]) {
             struct connection *c = LIST_ENTRY(link, struct connection, link);
 
             if (c->is_gone)
@@ -443,8 +442,7 @@ void server_resume(struct exchange *x)
 static void cut_older(struct loop *l, enum phase phase, duration max,
                       tstamp now)
 {
-    LIST_FOR_EACH(link, &l->phases[phase])
-    {
+    LIST_FOR_EACH(link, &l->phases[phase]) {
         struct connection *c = LIST_ENTRY(link, struct connection, link);
 
         if (now < c->since || now - c->since < max)
@@ -482,8 +480,7 @@ static void find_gone(struct loop *l)
 
 static void end_waiting(struct loop *l, tstamp now)
 {
-    LIST_FOR_EACH(link, &l->phases[PHASE_WAITING])
-    {
+    LIST_FOR_EACH(link, &l->phases[PHASE_WAITING]) {
         struct connection *c = LIST_ENTRY(link, struct connection, link);
 
         if (c->is_gone)
@@ -619,8 +616,7 @@ void daemon_close(struct daemon *d)
     struct loop *l = d->loop;
 
     daemon_quiesce(d);
-    LIST_FOR_EACH(link, &l->phases[PHASE_WAITING])
-    {
+    LIST_FOR_EACH(link, &l->phases[PHASE_WAITING]) {
         struct connection *c = LIST_ENTRY(link, struct connection, link);
 
         if (c->daemon != d)

@@ -253,8 +253,7 @@ tstamp conn_streams_deadline(const struct conn *c)
 
 void conn_streams_tick(struct conn *c)
 {
-    LIST_FOR_EACH(link, &c->negotiating)
-    {
+    LIST_FOR_EACH(link, &c->negotiating) {
         struct conn_stream *s =
             LIST_ENTRY(link, struct conn_stream, negotiating);
         enum err err = mss_tick(s->mss, c->now);
@@ -267,8 +266,7 @@ void conn_streams_tick(struct conn *c)
 
 void conn_streams_close(struct conn *c)
 {
-    LIST_FOR_EACH(link, &c->streams)
-    {
+    LIST_FOR_EACH(link, &c->streams) {
         struct conn_stream *s = LIST_ENTRY(link, struct conn_stream, all);
 
         if (list_is_empty(&s->news) || s->tells != CONN_EV_STREAM_RESET)
@@ -278,8 +276,7 @@ void conn_streams_close(struct conn *c)
 
 void conn_streams_free(struct conn *c)
 {
-    LIST_FOR_EACH(link, &c->streams)
-    {
+    LIST_FOR_EACH(link, &c->streams) {
         stream_free(c, LIST_ENTRY(link, struct conn_stream, all));
     }
 }
@@ -359,8 +356,7 @@ void conn_stream_reset(struct conn *c, uint32_t stream)
 
     if (s == NULL) {
         /* It ended by itself, and the owner has just not heard of it. */
-        LIST_FOR_EACH(link, &c->news)
-        {
+        LIST_FOR_EACH(link, &c->news) {
             s = LIST_ENTRY(link, struct conn_stream, news);
             if (s->id == stream)
                 stream_free(c, s);

@@ -108,8 +108,7 @@ bool pending_was_sent_by(const struct message *m, const struct peer *p)
 
 void pending_expire(struct gossip *g, tstamp now)
 {
-    LIST_FOR_EACH(link, &g->pending)
-    {
+    LIST_FOR_EACH(link, &g->pending) {
         struct message *m = LIST_ENTRY(link, struct message, link);
 
         if (now < tstamp_add(m->since, g->config.verdict_ttl))

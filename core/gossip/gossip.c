@@ -106,12 +106,10 @@ void gossip_free(struct gossip *g)
 
     if (g == NULL)
         return;
-    MAP_FOR_EACH(g->messages, m, next_m)
-    {
+    MAP_FOR_EACH(g->messages, m, next_m) {
         message_drop(g, m);
     }
-    MAP_FOR_EACH(g->peers, p, next_p)
-    {
+    MAP_FOR_EACH(g->peers, p, next_p) {
         MAP_DEL(g->peers, p);
         mem_free(g->mem, p);
     }
@@ -141,8 +139,7 @@ struct peer *peer_by_serial(const struct gossip *g, uint32_t serial)
 {
     struct peer *p, *next;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (p->serial == serial)
             return p;
     }
@@ -315,8 +312,7 @@ static enum err tell_all(struct gossip *g, unsigned topic, bool subscribe)
 
     if (b == NULL)
         return ERR_NOMEM;
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         send_blob(g, p, GOSSIP_SEND_CONTROL, b);
     }
     blob_unref(b, g->mem);
@@ -365,8 +361,7 @@ static void forward(struct gossip *g, struct message *m)
 
     if (blob_rpc_len(m->blob) > GOSSIP_RPC_SENT_MAX)
         return;
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (!(p->mesh & topic_bit(m->topic)) &&
             !is_floodsub_subscriber(p, m->topic))
             continue;
@@ -394,8 +389,7 @@ static size_t send_own(struct gossip *g, const struct message *m)
     struct peer *p, *next;
     size_t count = 0;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (!gets_our_own(g, p, m->topic))
             continue;
         send_blob(g, p, GOSSIP_SEND_OWN, m->blob);
@@ -596,8 +590,7 @@ size_t gossip_subscriber_count(const struct gossip *g, struct span topic)
 
     if (t < 0)
         return 0;
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         count += (p->subscribed & topic_bit((unsigned)t)) != 0;
     }
     return count;

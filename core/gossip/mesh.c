@@ -75,8 +75,7 @@ static void backoff_expire(struct gossip *g, tstamp now)
 {
     struct backoff *b, *next;
 
-    MAP_FOR_EACH(g->backoffs, b, next)
-    {
+    MAP_FOR_EACH(g->backoffs, b, next) {
         if (now >= tstamp_add(b->until, g->config.heartbeat))
             backoff_drop(g, b);
     }
@@ -86,8 +85,7 @@ void backoff_release(struct gossip *g)
 {
     struct backoff *b, *next;
 
-    MAP_FOR_EACH(g->backoffs, b, next)
-    {
+    MAP_FOR_EACH(g->backoffs, b, next) {
         backoff_drop(g, b);
     }
 }
@@ -193,8 +191,7 @@ size_t pick_peers(struct gossip *g, unsigned topic, tstamp now,
     struct peer *p, *next;
     size_t n = 0;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (may(g, p, topic, now))
             g->picked[n++] = p;
     }
@@ -326,8 +323,7 @@ static void drop_bad(struct gossip *g, unsigned topic, tstamp now)
 {
     struct peer *p, *next;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if ((p->mesh & topic_bit(topic)) && peer_score(p) < 0)
             prune(g, p, topic, g->config.prune_backoff, now);
     }
@@ -341,8 +337,7 @@ static size_t fanout_keep(struct gossip *g, unsigned topic)
     struct peer *p, *next;
     size_t count = 0;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (!(p->fanout & bit))
             continue;
         if ((p->subscribed & bit) && peer_score(p) >= SCORE_PUBLISH)
@@ -369,8 +364,7 @@ static void fanout_end(struct gossip *g, unsigned topic)
     struct peer *p, *next;
 
     g->topics[topic].fanout_until = 0;
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         p->fanout &= ~topic_bit(topic);
     }
 }
@@ -392,8 +386,7 @@ void mesh_joined(struct gossip *g, unsigned topic, tstamp now)
     struct peer *p, *next;
     size_t n = 0;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if ((p->fanout & bit) && may_join_mesh(g, p, topic, now))
             g->picked[n++] = p;
     }
@@ -406,8 +399,7 @@ void mesh_left(struct gossip *g, unsigned topic, tstamp now)
 {
     struct peer *p, *next;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         if (p->mesh & topic_bit(topic))
             prune(g, p, topic, g->config.leave_backoff, now);
     }
@@ -491,8 +483,7 @@ static void forget_counts(struct gossip *g)
 {
     struct peer *p, *next;
 
-    MAP_FOR_EACH(g->peers, p, next)
-    {
+    MAP_FOR_EACH(g->peers, p, next) {
         p->ihaves = p->ids_asked = p->ids_wanted = 0;
         p->bytes_wanted = 0;
     }

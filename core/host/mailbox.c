@@ -99,7 +99,7 @@ void mailbox_cancel_all(struct mailbox *m)
 
     (void)pthread_mutex_lock(&m->lock);
     MAP_FOR_EACH(m->alive, t, tmp)
-    (void)cancel(m, t);
+        (void)cancel(m, t);
     (void)pthread_mutex_unlock(&m->lock);
 }
 
@@ -111,8 +111,7 @@ struct request *mailbox_take(struct mailbox *m)
     all = m->first;
     m->first = m->last = NULL;
     m->waiting = 0;
-    LIST_FOR_EACH(l, &m->cancels)
-    {
+    LIST_FOR_EACH(l, &m->cancels) {
         list_remove(l);
         list_push_back(&m->taken_cancels, l);
     }

@@ -267,7 +267,7 @@ void socks_close_all(struct host *h)
     struct sock *s, *tmp;
 
     MAP_FOR_EACH(h->socks, s, tmp)
-    sock_close(s);
+        sock_close(s);
 }
 
 /* libuv reports an error of the socket as UV_EBADF and stops watching. */

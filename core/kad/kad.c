@@ -90,8 +90,7 @@ void kad_free(struct kad *k)
 
     if (k == NULL)
         return;
-    MAP_FOR_EACH(k->operations, op, tmp)
-    {
+    MAP_FOR_EACH(k->operations, op, tmp) {
         operation_free(k, op);
     }
     heap_release(&k->operation_timers);

@@ -135,8 +135,7 @@ void providers_release(struct providers *p)
 {
     struct provided_key *k, *tmp;
 
-    MAP_FOR_EACH(p->keys, k, tmp)
-    {
+    MAP_FOR_EACH(p->keys, k, tmp) {
         while (k->entries != NULL)
             entry_free(p, k->entries);
         key_drop_unused(p, k);

@@ -279,8 +279,7 @@ void records_release(struct records *r)
 {
     struct record *e, *tmp;
 
-    MAP_FOR_EACH(r->keys, e, tmp)
-    {
+    MAP_FOR_EACH(r->keys, e, tmp) {
         for (struct record *next; e != NULL; e = next) {
             next = e->next;
             link_out(r, e);

@@ -18,8 +18,7 @@ void routing_release(struct routing *r)
 {
     struct contact *c, *tmp;
 
-    MAP_FOR_EACH(r->contacts, c, tmp)
-    {
+    MAP_FOR_EACH(r->contacts, c, tmp) {
         routing_forget(r, c);
     }
     heap_release(&r->checks);
@@ -69,8 +68,7 @@ static unsigned group_count(const struct bucket *b, uint64_t group)
 {
     unsigned count = 0;
 
-    LIST_FOR_EACH(l, &b->entries)
-    {
+    LIST_FOR_EACH(l, &b->entries) {
         count += LIST_ENTRY(l, struct contact, link)->group == group;
     }
     return count;
@@ -192,8 +190,7 @@ struct contact *routing_stalest(const struct routing *r)
     struct contact *stalest = NULL;
 
     for (unsigned i = 0; i < r->depth; i++)
-        LIST_FOR_EACH(l, &r->buckets[i].entries)
-        {
+        LIST_FOR_EACH(l, &r->buckets[i].entries) {
             struct contact *c = LIST_ENTRY(l, struct contact, link);
 
             if (!c->is_asked &&
@@ -238,8 +235,7 @@ static void offer(struct nearest *n, struct contact *c)
 
 static void offer_bucket(struct nearest *n, const struct bucket *b)
 {
-    LIST_FOR_EACH(l, &b->entries)
-    {
+    LIST_FOR_EACH(l, &b->entries) {
         struct contact *c = LIST_ENTRY(l, struct contact, link);
 
         if ((c->failures > 0) == n->wants_suspects)

@@ -24,8 +24,7 @@ void rpc_release_all(struct kad *k)
 {
     struct rpc *rpc, *tmp;
 
-    MAP_FOR_EACH(k->rpcs, rpc, tmp)
-    {
+    MAP_FOR_EACH(k->rpcs, rpc, tmp) {
         rpc_free(k, rpc);
     }
     heap_release(&k->rpc_timers);

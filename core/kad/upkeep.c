@@ -71,8 +71,7 @@ void upkeep_release(struct kad *k)
 {
     struct own_key *own, *tmp;
 
-    MAP_FOR_EACH(k->own_keys, own, tmp)
-    {
+    MAP_FOR_EACH(k->own_keys, own, tmp) {
         own_key_drop(k, own);
     }
     heap_release(&k->own_key_timers);

@@ -111,8 +111,7 @@ void ops_forget(struct node *n, const void *owner)
 {
     struct op *op, *tmp;
 
-    MAP_FOR_EACH(n->ops, op, tmp)
-    {
+    MAP_FOR_EACH(n->ops, op, tmp) {
         if (op->owner != owner)
             continue;
         kad_cancel(n->kad, op->id, n->now);

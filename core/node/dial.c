@@ -40,8 +40,7 @@ void dial_free(struct node *n, struct dial *d)
 {
     struct resolve *r, *tmp;
 
-    MAP_FOR_EACH(n->resolves, r, tmp)
-    {
+    MAP_FOR_EACH(n->resolves, r, tmp) {
         if (!peer_id_eq(&r->peer, &d->peer->id))
             continue;
         MAP_DEL(n->resolves, r);
@@ -59,9 +58,9 @@ static void drop_links(struct node *n, struct dial *d)
     struct link *l, *tmp;
 
     MAP_FOR_EACH(n->links, l, tmp)
-    if (l->is_outbound && !l->is_upgraded &&
-        peer_id_eq(&l->expected, &d->peer->id))
-        link_gone(n, l, ERR_CANCELLED);
+        if (l->is_outbound && !l->is_upgraded &&
+            peer_id_eq(&l->expected, &d->peer->id))
+            link_gone(n, l, ERR_CANCELLED);
 }
 
 static void dial_fail(struct node *n, struct dial *d)

@@ -45,8 +45,8 @@ static void add_connected(struct node *n, struct search *s)
     struct peer *p, *tmp;
 
     MAP_FOR_EACH(n->peers, p, tmp)
-    if (p->speaks_search && !list_is_empty(&p->links))
-        add_candidate(n, s, &p->id);
+        if (p->speaks_search && !list_is_empty(&p->links))
+            add_candidate(n, s, &p->id);
     order_best_first(n, s->candidates + first, s->candidate_count - first);
 }
 

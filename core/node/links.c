@@ -78,8 +78,7 @@ static void choose_link(struct node *n, struct peer *p)
 {
     struct link *best = peer_link(p);
 
-    LIST_FOR_EACH(entry, &p->links)
-    {
+    LIST_FOR_EACH(entry, &p->links) {
         struct link *l = LIST_ENTRY(entry, struct link, of_peer);
 
         if (l != best && is_kept_over(n, l, best))
@@ -89,8 +88,7 @@ static void choose_link(struct node *n, struct peer *p)
         return;
     list_remove(&best->of_peer);
     list_push_front(&p->links, &best->of_peer);
-    LIST_FOR_EACH(entry, &p->links)
-    {
+    LIST_FOR_EACH(entry, &p->links) {
         struct link *l = LIST_ENTRY(entry, struct link, of_peer);
 
         if (l == best)
@@ -283,8 +281,7 @@ void link_drain(struct node *n, struct link *l)
 
 bool link_may_be_idle(const struct link *l)
 {
-    LIST_FOR_EACH(entry, &l->flows)
-    {
+    LIST_FOR_EACH(entry, &l->flows) {
         const struct flow *f = LIST_ENTRY(entry, struct flow, of_link);
 
         switch (f->type) {
@@ -326,8 +323,7 @@ static struct link *least_worth(struct node *n)
     struct link *l, *tmp, *worst = NULL;
     double least = 2;
 
-    MAP_FOR_EACH(n->links, l, tmp)
-    {
+    MAP_FOR_EACH(n->links, l, tmp) {
         double score;
 
         if (l->peer == NULL || n->now < l->opened_at + TRIM_GRACE ||
@@ -347,8 +343,7 @@ void links_upkeep(struct node *n)
 {
     struct link *l, *tmp;
 
-    MAP_FOR_EACH(n->links, l, tmp)
-    {
+    MAP_FOR_EACH(n->links, l, tmp) {
         struct peer *p = l->peer;
 
         if (p == NULL)

@@ -120,23 +120,20 @@ static void maps_free(struct node *n)
     struct term *term, *term_tmp;
     struct op *op, *op_tmp;
 
-    MAP_FOR_EACH(n->resolves, resolve, resolve_tmp)
-    {
+    MAP_FOR_EACH(n->resolves, resolve, resolve_tmp) {
         MAP_DEL(n->resolves, resolve);
         mem_free(n->mem, resolve);
     }
-    MAP_FOR_EACH(n->terms, term, term_tmp)
-    {
+    MAP_FOR_EACH(n->terms, term, term_tmp) {
         MAP_DEL(n->terms, term);
         mem_free(n->mem, term);
     }
-    MAP_FOR_EACH(n->ops, op, op_tmp)
-    {
+    MAP_FOR_EACH(n->ops, op, op_tmp) {
         MAP_DEL(n->ops, op);
         mem_free(n->mem, op);
     }
     LIST_FOR_EACH(item, &n->outbox.items)
-    mem_free(n->mem, LIST_ENTRY(item, struct outbox_work, of_node));
+        mem_free(n->mem, LIST_ENTRY(item, struct outbox_work, of_node));
 }
 
 static void action_free(struct node *n, struct action *a)
@@ -158,12 +155,12 @@ void node_free(struct node *n)
     if (n == NULL)
         return;
     MAP_FOR_EACH(n->links, link, link_tmp)
-    link_gone(n, link, ERR_CLOSED);
+        link_gone(n, link, ERR_CLOSED);
     requests_release(n);
     while ((entry = list_pop_front(&n->gone)) != NULL)
         link_free(n, LIST_ENTRY(entry, struct link, of_gone));
     MAP_FOR_EACH(n->peers, peer, peer_tmp)
-    peer_free(n, peer);
+        peer_free(n, peer);
     maps_free(n);
     while ((entry = list_pop_front(&n->actions)) != NULL) {
         struct action *a = LIST_ENTRY(entry, struct action, link);
@@ -253,7 +250,7 @@ void node_drain(struct node *n, tstamp now)
     at(n, now);
     n->is_draining = true;
     MAP_FOR_EACH(n->links, link, tmp)
-    link_close(n, link);
+        link_close(n, link);
     while (reputation_dirty_count(n->reputation) > 0)
         peers_save(n);
     node_settle(n);
@@ -366,8 +363,9 @@ static size_t conns_of_ip(const struct node *n, const struct multiaddr *remote)
     if (!multiaddr_endpoint(remote, &want))
         return 0;
     MAP_FOR_EACH(n->links, l, tmp)
-    count += multiaddr_endpoint(&l->addr, &have) && have.kind == want.kind &&
-             memcmp(have.ip, want.ip, sizeof(have.ip)) == 0;
+        count += multiaddr_endpoint(&l->addr, &have) &&
+                 have.kind == want.kind &&
+                 memcmp(have.ip, want.ip, sizeof(have.ip)) == 0;
     return count;
 }
 
@@ -451,8 +449,7 @@ struct span node_conn_out(struct node *n, conn_id conn)
     struct link *l = link_find(n, conn);
 
     if (l == NULL) { /* on its way out, with a last word to say */
-        LIST_FOR_EACH(entry, &n->gone)
-        {
+        LIST_FOR_EACH(entry, &n->gone) {
             l = LIST_ENTRY(entry, struct link, of_gone);
             if (l->id == conn && l->conn != NULL)
                 return conn_out(l->conn);
@@ -475,8 +472,7 @@ void node_conn_sent(struct node *n, conn_id conn, size_t len, tstamp now)
         node_settle(n);
         return;
     }
-    LIST_FOR_EACH(entry, &n->gone)
-    {
+    LIST_FOR_EACH(entry, &n->gone) {
         l = LIST_ENTRY(entry, struct link, of_gone);
         if (l->id == conn && l->conn != NULL)
             conn_sent(l->conn, len);
@@ -585,5 +581,5 @@ void node_status(const struct node *n, struct node_status *out)
         out->rpcs_out += k.rpcs_sent[i];
     }
     MAP_FOR_EACH(n->peers, p, tmp)
-    out->peers_connected += !list_is_empty(&p->links);
+        out->peers_connected += !list_is_empty(&p->links);
 }

@@ -28,8 +28,7 @@ static bool is_enough(const struct outbox_work *w, enum announce_wait wait)
 static void tell_waiting(struct node *n, const struct outbox_work *w,
                          bool is_over)
 {
-    LIST_FOR_EACH(entry, &n->announces)
-    {
+    LIST_FOR_EACH(entry, &n->announces) {
         struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
         struct request *r = p->request;
 
@@ -161,9 +160,9 @@ static void put_to_all(struct node *n, struct outbox_work *w,
     uint64_t id;
 
     MAP_FOR_EACH(n->peers, p, tmp)
-    if (p->is_kad_server && !list_is_empty(&p->links) &&
-        count < KAD_TARGETS_MAX)
-        servers[count++] = p->id;
+        if (p->is_kad_server && !list_is_empty(&p->links) &&
+            count < KAD_TARGETS_MAX)
+            servers[count++] = p->id;
     if (count == 0)
         return;
     package_key_of(r, KEY_HEAD, &key);

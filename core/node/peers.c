@@ -125,7 +125,7 @@ void peer_learn(struct node *n, const struct peer_id *id,
     if (p == NULL)
         return;
     LIST_FOR_EACH(entry, &p->links)
-    link_close(n, LIST_ENTRY(entry, struct link, of_peer));
+        link_close(n, LIST_ENTRY(entry, struct link, of_peer));
 }
 
 /* ---- Persistence. ---- */

@@ -100,8 +100,7 @@ void pubsub_upkeep(struct node *n)
 {
     struct peer *p, *tmp;
 
-    MAP_FOR_EACH(n->peers, p, tmp)
-    {
+    MAP_FOR_EACH(n->peers, p, tmp) {
         double score;
 
         if (list_is_empty(&p->links))

@@ -150,8 +150,7 @@ static void list_peers(struct node *n, struct pending *p)
     const struct peer_id *id = NULL;
     struct peer *known, *tmp;
 
-    MAP_FOR_EACH(n->peers, known, tmp)
-    {
+    MAP_FOR_EACH(n->peers, known, tmp) {
         bool is_connected = !list_is_empty(&known->links);
         bool is_banned =
             reputation_is_banned(n->reputation, &known->id, n->wall);
@@ -277,7 +276,7 @@ static void disconnect_peer(struct node *n, struct pending *p)
     }
     if (peer != NULL)
         LIST_FOR_EACH(entry, &peer->links)
-    link_close(n, LIST_ENTRY(entry, struct link, of_peer));
+            link_close(n, LIST_ENTRY(entry, struct link, of_peer));
     request_answer(n, p, err, NULL);
 }
 

@@ -44,8 +44,8 @@ void who_push_all(struct node *n)
     struct link *l, *tmp;
 
     MAP_FOR_EACH(n->links, l, tmp)
-    if (l->peer != NULL && l == peer_link(l->peer) && l->peer->speaks_push)
-        push_to(n, l);
+        if (l->peer != NULL && l == peer_link(l->peer) && l->peer->speaks_push)
+            push_to(n, l);
 }
 
 static bool is_announced(const struct node *n, const struct multiaddr *a)

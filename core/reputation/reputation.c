@@ -47,8 +47,7 @@ void reputation_free(struct reputation *r)
 
     if (r == NULL)
         return;
-    MAP_FOR_EACH(r->entries, e, next)
-    {
+    MAP_FOR_EACH(r->entries, e, next) {
         entry_drop(r, e);
     }
     while ((l = list_pop_front(&r->gone)) != NULL)
@@ -100,8 +99,7 @@ static struct entry *choose_victim(struct reputation *r, wall_ms wall)
     double least = INFINITY;
     unsigned looked_at = 0;
 
-    LIST_FOR_EACH(l, &r->used)
-    {
+    LIST_FOR_EACH(l, &r->used) {
         struct entry *e = LIST_ENTRY(l, struct entry, used);
         double w;
 
@@ -401,8 +399,7 @@ size_t reputation_banned_count(const struct reputation *r, wall_ms wall)
     struct entry *e, *next;
     size_t count = 0;
 
-    MAP_FOR_EACH(r->entries, e, next)
-    {
+    MAP_FOR_EACH(r->entries, e, next) {
         count += entry_is_banned(e, wall);
     }
     return count;

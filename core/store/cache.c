@@ -65,7 +65,7 @@ void cache_free(struct cache *c)
     if (c == NULL)
         return;
     MAP_FOR_EACH(c->entries, e, next)
-    drop(c, e);
+        drop(c, e);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

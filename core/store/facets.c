@@ -141,8 +141,7 @@ static enum err write_facets(struct facet_counts *c, struct search_page *page,
     if (page->facets == NULL)
         return ERR_NOMEM;
     HASH_SORT(c->map, value_cmp);
-    MAP_FOR_EACH(c->map, v, next)
-    {
+    MAP_FOR_EACH(c->map, v, next) {
         int field = v->text[0] - '0';
 
         if (given[field]++ >= READER_FACETS_MAX)
@@ -170,8 +169,7 @@ enum err count_facets(struct finding *f, struct search_page *page,
     if (err == OK)
         err = write_facets(&c, page, memory);
     page->facets_are_exact = f->total_is_exact && counted == f->total;
-    MAP_FOR_EACH(c.map, v, next)
-    {
+    MAP_FOR_EACH(c.map, v, next) {
         MAP_DEL(c.map, v);
         mem_free(&mem_libc, v);
     }

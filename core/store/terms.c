@@ -73,8 +73,7 @@ enum err terms_load(struct store *s, const struct store_sink *sink)
 
     db_done(&s->db, SQL_PACKAGE_OWN_HEADS);
     HASH_SORT(map, term_cmp);
-    MAP_FOR_EACH(map, t, next)
-    {
+    MAP_FOR_EACH(map, t, next) {
         if (err == OK && given++ < STORE_TERMS_MAX)
             sink->term(sink->ctx, span_str(t->term), t->packages);
         MAP_DEL(map, t);

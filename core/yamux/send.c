@@ -155,8 +155,7 @@ static void feed_starved(struct yamux *y)
 {
     if (y->stats.unsent > y->config.unsent_max / 2)
         return;
-    LIST_FOR_EACH(link, &y->starved)
-    {
+    LIST_FOR_EACH(link, &y->starved) {
         struct yamux_stream *s = LIST_ENTRY(link, struct yamux_stream, starved);
 
         if (s->unsent.len > y->config.stream_unsent_max / 2)

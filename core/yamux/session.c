@@ -95,8 +95,7 @@ void yamux_free(struct yamux *y)
 
     if (y == NULL)
         return;
-    MAP_FOR_EACH(y->streams, s, next)
-    {
+    MAP_FOR_EACH(y->streams, s, next) {
         stream_remove(y, s);
     }
     yamux_lend_done(y);

@@ -310,7 +310,7 @@ void sim_crash(struct sim *s, unsigned i)
 
     assert_non_null(n->node);
     MAP_FOR_EACH(n->places, place, tmp)
-    close_end(s, place->pipe, place->end);
+        close_end(s, place->pipe, place->end);
     heap_remove(&s->events, &n->tick.at);
     node_free(n->node);
     n->node = NULL;
@@ -351,8 +351,7 @@ void sim_free(struct sim *s)
 
         if (s->nodes[i].node != NULL)
             sim_crash(s, i);
-        MAP_FOR_EACH(s->nodes[i].heard, h, tmp)
-        {
+        MAP_FOR_EACH(s->nodes[i].heard, h, tmp) {
             MAP_DEL(s->nodes[i].heard, h);
             free(h);
         }

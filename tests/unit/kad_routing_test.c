@@ -57,8 +57,8 @@ static size_t twin_closest(const struct table *t, const uint8_t *target,
     size_t count = 0;
 
     MAP_FOR_EACH(t->r.contacts, c, tmp)
-    if (c->place == CONTACT_IN_TABLE && (c->failures > 0) == wants_suspects)
-        out[count++] = c;
+        if (c->place == CONTACT_IN_TABLE && (c->failures > 0) == wants_suspects)
+            out[count++] = c;
     twin_target = target;
     qsort(out, count, sizeof(out[0]), by_distance);
     return count;
