@@ -32,7 +32,8 @@
 enum {
     PEERS_KNOWN_MAX = 4096, /* with addresses, connected or not */
     PEER_ADDRS_MAX = REQUEST_ADDRS_MAX,
-    PEER_WAITING_MAX = 256,   /* RPCs waiting for one peer's connection */
+    PEER_WAITING_MAX = 256,   /* RPCs waiting for one peer */
+    PEER_ASKING_MAX = 32,     /* RPCs on streams to one peer; others wait */
     PEER_KAD_IDLE_MAX = 4,    /* streams kept open for the next question */
     PEER_CONTROL_MAX = 65536, /* gossip control bytes waiting for room */
     DIAL_ADDRS_MAX = 16,
@@ -117,11 +118,13 @@ struct timer {
 struct peer {
     struct peer_id id;
     struct list links;    /* struct link.of_peer, the one to use first */
-    struct list waiting;  /* struct rpc.of_owner */
+    struct list waiting;  /* struct rpc.of_owner, for a link or their turn */
     struct list idle;     /* in n->idle_peers while nothing holds it */
     struct list kad_idle; /* struct flow.of_idle */
     size_t waiting_count;
     size_t kad_idle_count;
+    size_t asking_count; /* struct rpc with a stream */
+    bool is_asking;      /* rpcs_next() is under way */
 
     struct multiaddr *addrs; /* where it can be dialled, best first */
     size_t addr_count;
@@ -239,7 +242,7 @@ struct flow {
 /* ---- A question to a peer. ---- */
 
 struct rpc {
-    struct list of_owner; /* in peer->waiting while there is no connection */
+    struct list of_owner; /* in peer->waiting: no connection, or not its turn */
     bool is_waiting;
     struct peer *peer;
     struct flow *flow;

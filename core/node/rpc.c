@@ -2,8 +2,10 @@
 #include "node/internal.h"
 
 /* One question on a stream, one answer: the DHT's and the search's.  A
- * question waits for a connection if there is none; the DHT's streams are kept
- * for the next question. */
+ * question waits for a connection if there is none, and for its turn if the
+ * peer has many to answer; the DHT's streams are kept for the next question. */
+
+static void rpcs_next(struct node *n, struct peer *p);
 
 static void rpc_free(struct node *n, struct rpc *r)
 {
@@ -20,21 +22,37 @@ static void rpc_free(struct node *n, struct rpc *r)
     mem_free(n->mem, r);
 }
 
+static void rpc_attach(struct rpc *r, struct flow *f)
+{
+    f->u.rpc = r;
+    r->flow = f;
+    r->peer->asking_count++;
+}
+
 /* Take |r| off its stream, which lives on. */
 static void rpc_detach(struct rpc *r)
 {
-    if (r->flow != NULL)
-        r->flow->u.rpc = NULL;
+    if (r->flow == NULL)
+        return;
+    r->flow->u.rpc = NULL;
     r->flow = NULL;
+    r->peer->asking_count--;
+}
+
+static bool may_ask(const struct peer *p)
+{
+    return !list_is_empty(&p->links) && p->asking_count < PEER_ASKING_MAX;
 }
 
 void rpc_answered(struct node *n, struct rpc *r, struct span msg)
 {
+    struct peer *p = r->peer;
     uint64_t kad = r->kad;
     struct ask *ask = r->ask;
 
     rpc_detach(r);
     rpc_free(n, r);
+    rpcs_next(n, p);
     if (ask != NULL)
         find_answered(n, ask, msg);
     else
@@ -43,11 +61,13 @@ void rpc_answered(struct node *n, struct rpc *r, struct span msg)
 
 void rpc_failed(struct node *n, struct rpc *r, enum err err)
 {
+    struct peer *p = r->peer;
     uint64_t kad = r->kad;
     struct ask *ask = r->ask;
 
     rpc_detach(r);
     rpc_free(n, r);
+    rpcs_next(n, p);
     if (ask != NULL)
         find_failed(n, ask, err);
     else
@@ -117,8 +137,7 @@ static enum err rpc_send(struct node *n, struct rpc *r)
         delim_init(&f->in, r->ask ? SEARCH_RESPONSE_MAX : KAD_MESSAGE_MAX,
                    n->mem);
     }
-    f->u.rpc = r;
-    r->flow = f;
+    rpc_attach(r, f);
     err = flow_write(n, f, buf_span(&r->message));
     if (err != OK) {
         rpc_detach(r);
@@ -161,13 +180,12 @@ enum err rpc_start(struct node *n, const struct peer_id *peer,
 
     if (p == NULL)
         return ERR_LIMIT;
-    if (list_is_empty(&p->links)) {
-        if (p->waiting_count >= PEER_WAITING_MAX) {
-            n->count.waiting_refused++;
-            return ERR_LIMIT;
-        }
-        TRY(dial_start(n, p, false));
+    if (!may_ask(p) && p->waiting_count >= PEER_WAITING_MAX) {
+        n->count.waiting_refused++;
+        return ERR_LIMIT;
     }
+    if (list_is_empty(&p->links))
+        TRY(dial_start(n, p, false));
     r = mem_try_zero(n->mem, sizeof(*r));
     if (r == NULL)
         return ERR_NOMEM;
@@ -186,7 +204,7 @@ enum err rpc_start(struct node *n, const struct peer_id *peer,
     }
     if (out != NULL)
         *out = r;
-    if (!list_is_empty(&p->links)) {
+    if (may_ask(p) && list_is_empty(&p->waiting)) {
         rpc_go(n, r);
         return OK;
     }
@@ -194,31 +212,43 @@ enum err rpc_start(struct node *n, const struct peer_id *peer,
     list_push_back(&p->waiting, &r->of_owner);
     p->waiting_count++;
     peer_unhold(n, p);
+    rpcs_next(n, p);
     return OK;
 }
 
 void rpc_cancel(struct node *n, struct rpc *r)
 {
     struct flow *f = r->flow;
+    struct peer *p = r->peer;
 
     rpc_detach(r);
     rpc_free(n, r);
     if (f != NULL)
         flow_reset(n, f);
+    rpcs_next(n, p);
 }
 
-void rpcs_connected(struct node *n, struct peer *p)
+/* Those whose turn it is now.  One that fails at once makes room for the next,
+ * which the loop of the first call takes. */
+static void rpcs_next(struct node *n, struct peer *p)
 {
-    struct list *entry;
-
-    while (!list_is_empty(&p->links) &&
-           (entry = list_pop_front(&p->waiting)) != NULL) {
+    if (p->is_asking)
+        return;
+    p->is_asking = true;
+    while (may_ask(p) && !list_is_empty(&p->waiting)) {
+        struct list *entry = list_pop_front(&p->waiting);
         struct rpc *r = LIST_ENTRY(entry, struct rpc, of_owner);
 
         r->is_waiting = false;
         p->waiting_count--;
         rpc_go(n, r);
     }
+    p->is_asking = false;
+}
+
+void rpcs_connected(struct node *n, struct peer *p)
+{
+    rpcs_next(n, p);
 }
 
 void rpcs_unreachable(struct node *n, struct peer *p, enum err err)
