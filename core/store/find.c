@@ -3,22 +3,28 @@
 
 /* ---- By relevance: the ranked, then the rest. ---- */
 
-static bool is_behind(const struct candidate *c, const struct cursor *at)
+/* Those behind the last page's end, to the front. */
+static size_t keep_behind(const struct cursor *at, struct ranking *r)
 {
-    if (c->rank != at->rank)
-        return c->rank > at->rank;
-    if (c->value < at->value || c->value > at->value)
-        return c->value < at->value;
-    return c->slot > at->slot;
+    struct candidate end = {
+        .slot = at->slot, .value = at->value, .rank = at->rank};
+    size_t kept = 0;
+
+    if (at->phase != CURSOR_RANKED)
+        return r->count;
+    for (size_t i = 0; i < r->count; i++)
+        if (candidate_cmp(&r->list[i], &end) > 0)
+            r->list[kept++] = r->list[i];
+    return kept;
 }
 
-static void take_ranked(struct finding *f, const struct ranking *r)
+static void take_ranked(struct finding *f, struct ranking *r)
 {
-    for (size_t i = 0; i < r->count && f->count < f->want; i++) {
+    size_t count = ranking_select(r->list, keep_behind(&f->start, r), f->want);
+
+    for (size_t i = 0; i < count; i++) {
         const struct candidate *c = &r->list[i];
 
-        if (f->start.phase == CURSOR_RANKED && !is_behind(c, &f->start))
-            continue;
         f->list[f->count++] = (struct found){.slot = c->slot,
                                              .text = c->text,
                                              .at = {.phase = CURSOR_RANKED,
@@ -71,7 +77,7 @@ static enum err find_relevant(struct finding *f)
 
     if (!f->match.has_words)
         return take_static(f, 0, NULL);
-    TRY(ranking_build(r, &f->reader->db, f->query, &f->match, f->start.wall));
+    TRY(ranking_build(r, &f->reader->db, f->query, &f->match));
     if (f->start.phase != CURSOR_STATIC)
         take_ranked(f, r);
     if (r->is_whole) {

@@ -44,7 +44,8 @@ static enum err scan_rows(struct ranking *r, struct db *db, struct scan *scan)
                  weights_span(scan->weights), (int64_t)RANK_SCAN_MAX));
     for (; has_row; scan->seen++) {
         struct candidate c = {.slot = db_int(db, SQL_FIND_SCORED, 0),
-                              .text = db_double(db, SQL_FIND_SCORED, 1)};
+                              .text = db_double(db, SQL_FIND_SCORED, 1),
+                              .rank = RANK_TEXT};
 
         scan->last = c.slot;
         if (known == 0 ||
@@ -95,7 +96,9 @@ static bool parts_between_terms(const struct query *q, const char *ns)
     return len == want;
 }
 
-static bool is_exact_match(const struct db *db, const struct query *q)
+/* Is the listing at hand named (RANK_NAME) or titled (RANK_TITLE) as the query
+ * says, and let through by its filters? */
+static uint8_t exact_rank(const struct db *db, const struct query *q)
 {
     const enum sql id = SQL_LISTING_EXACT;
     const struct query_row row = {.ns = db_text(db, id, 2),
@@ -104,20 +107,21 @@ static bool is_exact_match(const struct db *db, const struct query *q)
                                   .categories = db_text(db, id, 7),
                                   .authors = db_text(db, id, 8)};
     const char *title = db_text(db, id, 4);
-    struct rank_facts facts;
-    struct package_id name_only = {.ns = ""}, full = {.ns = ""};
-    bool is_exact;
+    struct package_id name_only = {.ns = ""}, full;
+    struct rank_facts facts, full_facts;
 
     snprintf(name_only.name, sizeof(name_only.name), "%s", db_text(db, id, 3));
     full = name_only;
     snprintf(full.ns, sizeof(full.ns), "%s", row.ns);
+    if (!query_filter_accepts(q, &row) ||
+        (q->has_trust && (enum record_trust)db_int(db, id, 1) != q->trust))
+        return RANK_TEXT;
     rank_exact(q, &name_only, title, &facts);
-    is_exact = facts.is_exact_name || facts.is_exact_title;
-    rank_exact(q, &full, title, &facts);
-    is_exact =
-        is_exact || (facts.is_exact_name && parts_between_terms(q, row.ns));
-    return is_exact && query_filter_accepts(q, &row) &&
-           (!q->has_trust || (enum record_trust)db_int(db, id, 1) == q->trust);
+    rank_exact(q, &full, title, &full_facts);
+    if (facts.is_exact_name ||
+        (full_facts.is_exact_name && parts_between_terms(q, row.ns)))
+        return RANK_NAME;
+    return facts.is_exact_title ? RANK_TITLE : RANK_TEXT;
 }
 
 /* Such a package is a candidate wherever it stands. */
@@ -125,21 +129,23 @@ static enum err add_exact(struct ranking *r, struct db *db,
                           const struct query *q, int64_t slot)
 {
     struct candidate *known = find(r, slot);
+    uint8_t rank = RANK_TEXT;
     bool has_row;
-    enum err err = OK;
+    enum err err = db_query(db, SQL_LISTING_EXACT, &has_row, "i", slot);
 
+    if (err == OK && has_row)
+        rank = exact_rank(db, q);
+    db_done(db, SQL_LISTING_EXACT);
+    if (err != OK || rank == RANK_TEXT)
+        return err;
     if (known != NULL) {
-        known->is_exact = true;
+        known->rank = rank;
         return OK;
     }
-    err = db_query(db, SQL_LISTING_EXACT, &has_row, "i", slot);
-    if (err == OK && has_row && is_exact_match(db, q)) {
-        r->list[r->count++] = (struct candidate){
-            .slot = slot, .text = TEXT_OF_EXACT, .is_exact = true};
-        qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
-    }
-    db_done(db, SQL_LISTING_EXACT);
-    return err;
+    r->list[r->count++] =
+        (struct candidate){.slot = slot, .text = TEXT_OF_EXACT, .rank = rank};
+    qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
+    return OK;
 }
 
 static enum err read_slots(struct db *db, enum sql id, const char *folded,
@@ -192,76 +198,85 @@ static enum err add_exacts(struct ranking *r, struct db *db,
 
 /* ---- Ordering. ---- */
 
-static double guess(const struct candidate *c)
-{
-    return c->text / (c->text + 1) +
-           STATIC_WEIGHT * slot_quality(c->slot) / SLOT_QUALITY_MAX;
-}
-
-static int order_cmp(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-
-    if (x->rank != y->rank)
-        return x->rank < y->rank ? -1 : 1;
-    if (x->value < y->value || x->value > y->value)
-        return x->value > y->value ? -1 : 1;
-    return slot_cmp(a, b);
-}
-
-static enum err judge(struct candidate *c, struct db *db, const struct query *q,
-                      wall_ms wall)
-{
-    struct rank_facts facts = {.text = c->text};
-    struct package_id id = {0};
-    bool has_row;
-    enum err err = db_query(db, SQL_LISTING_GET, &has_row, "i", c->slot);
-
-    if (err == OK && has_row) {
-        facts.trust = (enum record_trust)db_int(db, SQL_LISTING_GET, 2);
-        facts.updated_at = db_int(db, SQL_LISTING_GET, 4);
-        facts.reputation = db_double(db, SQL_LISTING_GET, 6);
-        snprintf(id.ns, sizeof(id.ns), "%s", db_text(db, SQL_LISTING_GET, 8));
-        snprintf(id.name, sizeof(id.name), "%s",
-                 db_text(db, SQL_LISTING_GET, 9));
-        rank_exact(q, &id, db_text(db, SQL_LISTING_GET, 10), &facts);
-        c->value = rank_score(&facts, wall);
-    }
-    db_done(db, SQL_LISTING_GET);
-    return err;
-}
-
-static enum err order(struct ranking *r, struct db *db, const struct query *q,
-                      wall_ms wall)
+static void value(struct ranking *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         struct candidate *c = &r->list[i];
 
         r->slots[i] = c->slot;
-        c->rank = c->is_exact ? 0 : 1;
-        c->value = guess(c);
+        c->value = c->text / (c->text + 1) +
+                   STATIC_WEIGHT * slot_quality(c->slot) / SLOT_QUALITY_MAX;
     }
-    if (r->count == 0)
-        return OK;
-    qsort(r->list, r->count, sizeof(*r->list), order_cmp);
-    for (size_t i = 0; i < r->count && i < RANK_BEST_MAX; i++) {
-        r->list[i].rank = 0;
-        TRY(judge(&r->list[i], db, q, wall));
+}
+
+int candidate_cmp(const struct candidate *a, const struct candidate *b)
+{
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
+    if (a->value < b->value || a->value > b->value)
+        return a->value > b->value ? -1 : 1;
+    return (a->slot > b->slot) - (a->slot < b->slot);
+}
+
+static int order_cmp(const void *a, const void *b)
+{
+    return candidate_cmp(a, b);
+}
+
+static void swap(struct candidate *a, struct candidate *b)
+{
+    struct candidate c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
+/* Split around a middle one: what is better stands before it. */
+static size_t split(struct candidate *list, size_t count)
+{
+    struct candidate pivot = list[count / 2];
+    size_t better = 0;
+
+    swap(&list[count / 2], &list[count - 1]);
+    for (size_t i = 0; i + 1 < count; i++)
+        if (candidate_cmp(&list[i], &pivot) < 0)
+            swap(&list[i], &list[better++]);
+    swap(&list[better], &list[count - 1]);
+    return better;
+}
+
+/* Hoare's selection: sorting them all would cost as much as finding them. */
+size_t ranking_select(struct candidate *list, size_t count, size_t k)
+{
+    size_t from = 0, to = count;
+
+    if (k > count)
+        k = count;
+    while (to - from > 1 && k < count) {
+        size_t at = from + split(list + from, to - from);
+
+        if (at == k)
+            break;
+        if (at < k)
+            from = at + 1;
+        else
+            to = at;
     }
-    qsort(r->list, r->count < RANK_BEST_MAX ? r->count : RANK_BEST_MAX,
-          sizeof(*r->list), order_cmp);
-    return OK;
+    if (k > 0)
+        qsort(list, k, sizeof(*list), order_cmp);
+    return k;
 }
 
 enum err ranking_build(struct ranking *r, struct db *db, const struct query *q,
-                       const struct match *m, wall_ms wall)
+                       const struct match *m)
 {
     r->count = 0;
     r->is_whole = false;
     r->rest_after = 0;
     TRY(scan_all(r, db, m));
     TRY(add_exacts(r, db, q));
-    return order(r, db, q, wall);
+    value(r);
+    return OK;
 }
 
 static int int64_cmp(const void *a, const void *b)

@@ -13,25 +13,26 @@
  *      words in name and title       the first RANK_SCAN_MAX in static order
  *      words anywhere                likewise, unless those were so many
  *
- * All are scored by their text.  The best RANK_BEST_MAX are then judged by all
- * that counts (market/rank.h) and go first; the others follow by their text. */
+ * Exact names go first, then exact titles, then the others by their text and by
+ * the static quality that their slot tells, so no row has to be fetched to be
+ * ranked. */
 enum {
     RANK_SCAN_MAX = 1000,
     RANK_EXACT_MAX = 32,
     RANK_MAX = 2 * RANK_SCAN_MAX + 2 * RANK_EXACT_MAX,
-    RANK_BEST_MAX = 64,
 };
+
+enum { RANK_NAME, RANK_TITLE, RANK_TEXT };
 
 struct candidate {
     int64_t slot;
     double text;
-    double value;  /* within |rank|, more is better */
-    uint8_t rank;  /* 0: the best, 1: the others */
-    bool is_exact; /* by name or title */
+    double value; /* within |rank|, more is better */
+    uint8_t rank;
 };
 
 struct ranking {
-    struct candidate list[RANK_MAX]; /* in order once it is built */
+    struct candidate list[RANK_MAX]; /* in no order, see ranking_select() */
     size_t count;
     bool is_whole;           /* nothing else matches */
     int64_t rest_after;      /* else: what follows has slots above … */
@@ -40,7 +41,11 @@ struct ranking {
 
 MUST_USE
 enum err ranking_build(struct ranking *r, struct db *db, const struct query *q,
-                       const struct match *m, wall_ms wall);
+                       const struct match *m);
+/* Bring the best |k| of the |count| candidates at |list| to its front, in
+ * order; returns how many that are. */
+size_t ranking_select(struct candidate *list, size_t count, size_t k);
+int candidate_cmp(const struct candidate *a, const struct candidate *b);
 bool ranking_has(const struct ranking *r, int64_t slot);
 
 #endif /* STORE_RANK_H */
