@@ -2,6 +2,7 @@
 #include "gateway/serve.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/map.h"
@@ -12,6 +13,8 @@
 #include "host/system.h"
 #include "market/record.h"
 #include "store/cache.h"
+
+enum { TOKEN_MAX = 256 };
 
 /* A node, put together: each part borrows those above it.
  *
@@ -72,9 +75,28 @@ static enum err open_host(struct serving *s)
     return host_new(&config, &s->host, s->why);
 }
 
+/* The first line of |path|, which is not empty. */
+static enum err read_token(struct serving *s, const char *path,
+                           char token[TOKEN_MAX])
+{
+    FILE *file = fopen(path, "re");
+    bool is_read = file != NULL && fgets(token, TOKEN_MAX, file) != NULL;
+
+    if (file != NULL)
+        (void)fclose(file);
+    if (is_read)
+        token[strcspn(token, "\r\n")] = '\0';
+    if (is_read && token[0] != '\0')
+        return OK;
+    (void)snprintf(s->why, sizeof(s->why), "%.256s holds no token", path);
+    return ERR_CONFIG;
+}
+
 static enum err open_gateway(struct serving *s)
 {
+    const char *token_file = s->setup.settings.publish_token_file;
     struct gateway_config config;
+    char token[TOKEN_MAX];
     struct gateway_deps deps = {
         .core = host_core(s->host),
         .store = s->store,
@@ -89,6 +111,10 @@ static enum err open_gateway(struct serving *s)
 
     setup_gateway_config(&s->setup, &config);
     config.admin_token = store_admin_token(s->store);
+    if (token_file[0] != '\0') {
+        TRY(read_token(s, token_file, token));
+        config.publish_token = token;
+    }
     return gateway_start(&config, &deps, &s->gateway, s->why);
 }
 

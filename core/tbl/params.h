@@ -69,6 +69,8 @@ PARAM(gateway_threads, NUMBER, NULL, 0, 0, 64, "N",
       "threads serving HTTP; 0 is one per core, at most 4")
 PARAM(http_write_auth, CHOICE, "token", 0, 0, 0, "token|none",
       "what a write needs; none is refused beyond loopback")
+PARAM(publish_token_file, TEXT, "", 0, 0, 0, "FILE",
+      "holds a token that may publish and yank, and do nothing else")
 PARAM(http_rate_limit, RATE, NULL, LIMIT_HTTP_RATE, 1, 1000000, "N|off",
       "requests a second of one client")
 PARAM(http_rate_burst, NUMBER, NULL, LIMIT_HTTP_RATE_BURST, 1, 1000000, "N",
