@@ -114,6 +114,7 @@ void flow_inbound(struct node *n, struct link *l, uint32_t stream,
 enum err flow_write(struct node *n, struct flow *f, struct span s)
 {
     TRY(conn_stream_write(f->link->conn, f->stream, s));
+    f->wrote_at = n->now;
     link_touch(n, f->link);
     return OK;
 }
@@ -126,6 +127,10 @@ void flow_finish(struct node *n, struct flow *f)
 
 void flow_finish_later(struct node *n, struct flow *f)
 {
+    if (n->now >= f->wrote_at + FIN_AFTER) {
+        flow_finish(n, f);
+        return;
+    }
     f->is_finishing = true;
     node_timer_set(n, &f->timer, n->now + FIN_AFTER);
 }

@@ -32,9 +32,9 @@
 enum {
     PEERS_KNOWN_MAX = 4096, /* with addresses, connected or not */
     PEER_ADDRS_MAX = REQUEST_ADDRS_MAX,
-    PEER_WAITING_MAX = 256,   /* RPCs waiting for one peer */
+    PEER_WAITING_MAX = 1024,  /* RPCs waiting for one peer */
     PEER_ASKING_MAX = 32,     /* RPCs on streams to one peer; others wait */
-    PEER_KAD_IDLE_MAX = 4,    /* streams kept open for the next question */
+    PEER_KAD_IDLE_MAX = 32,   /* streams kept open for the next question */
     PEER_CONTROL_MAX = 65536, /* gossip control bytes waiting for room */
     DIAL_ADDRS_MAX = 16,
     DIAL_RESOLVE_DEPTH_MAX = 4, /* dnsaddr leading to dnsaddr … */
@@ -229,7 +229,8 @@ struct flow {
     struct delim in;     /* where messages are framed */
     bool was_used;       /* KAD_OUT: carried a question before */
     bool is_over;        /* KAD_OUT: finished, waits for its end */
-    bool is_finishing;   /* our FIN follows when the timer fires */
+    tstamp wrote_at;
+    bool is_finishing; /* our FIN follows when the timer fires */
     union {
         struct identify_reader *reader;
         struct ping ping;
