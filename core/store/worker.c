@@ -20,15 +20,14 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake; /* on the monotonic clock */
-    struct queue urgent;
-    struct queue behind;
+    struct queue urgent, soon, behind;
     size_t bytes;
     uint64_t refused, commits, jobs;
     bool is_stopping;
     /* The thread's own: */
     bool has_chores;
     unsigned groups; /* since the last chore */
-    struct job *group[WORKER_GROUP_MAX + WORKER_BEHIND_GROUP_MAX];
+    struct job *group[WORKER_GROUP_MAX + 2 * WORKER_BEHIND_GROUP_MAX];
 };
 
 enum {
@@ -63,11 +62,21 @@ static struct job *queue_pop(struct queue *q)
 
 /* ---- Any thread. ---- */
 
-enum err worker_submit(struct worker *w, struct job *job)
+static struct queue *queue_for(struct worker *w, const struct job *job,
+                               size_t *max)
 {
     bool is_urgent = job_is_urgent(job);
-    struct queue *q = is_urgent ? &w->urgent : &w->behind;
-    size_t max = is_urgent ? WORKER_URGENT_MAX : WORKER_BEHIND_MAX;
+
+    *max = is_urgent ? WORKER_URGENT_MAX : WORKER_BEHIND_MAX;
+    if (is_urgent)
+        return &w->urgent;
+    return job->type == JOB_ACCEPT ? &w->soon : &w->behind;
+}
+
+enum err worker_submit(struct worker *w, struct job *job)
+{
+    size_t max;
+    struct queue *q = queue_for(w, job, &max);
     enum err err = OK;
 
     pthread_mutex_lock(&w->lock);
@@ -80,7 +89,8 @@ enum err worker_submit(struct worker *w, struct job *job)
         w->bytes += job->bytes;
         queue_push(q, job);
         /* Who writes behind waits for the timer, or for company. */
-        if (is_urgent || q->count == 1 || q->count == WORKER_BEHIND_GROUP_MAX)
+        if (q == &w->urgent || q->count == 1 ||
+            q->count == WORKER_BEHIND_GROUP_MAX)
             pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&w->lock);
@@ -91,7 +101,7 @@ void worker_status(struct worker *w, struct worker_status *out)
 {
     pthread_mutex_lock(&w->lock);
     *out = (struct worker_status){.urgent = w->urgent.count,
-                                  .behind = w->behind.count,
+                                  .behind = w->soon.count + w->behind.count,
                                   .bytes = w->bytes,
                                   .refused = w->refused,
                                   .commits = w->commits,
@@ -117,13 +127,19 @@ static struct timespec after_ms(long ms)
 
 static bool is_idle(const struct worker *w)
 {
-    return w->urgent.count == 0 && w->behind.count == 0;
+    return w->urgent.count + w->soon.count + w->behind.count == 0;
 }
 
 static bool is_pressing(const struct worker *w)
 {
     return w->urgent.count > 0 || w->is_stopping ||
+           w->soon.count >= WORKER_BEHIND_GROUP_MAX ||
            w->behind.count >= WORKER_BEHIND_GROUP_MAX;
+}
+
+static bool has_lasted(struct worker *w, const struct timespec *until)
+{
+    return pthread_cond_timedwait(&w->wake, &w->lock, until) == ETIMEDOUT;
 }
 
 /* Until somebody waits for us, or what is written behind is old enough, or it
@@ -134,11 +150,15 @@ static void wait_for_work(struct worker *w)
         after_ms(w->has_chores ? CHORE_PAUSE_MS : CHORE_IDLE_MS);
 
     while (is_idle(w) && !w->is_stopping)
-        if (pthread_cond_timedwait(&w->wake, &w->lock, &at) == ETIMEDOUT)
+        if (has_lasted(w, &at))
             return;
     at = after_ms(WORKER_BEHIND_MS);
+    while (!is_pressing(w) && w->soon.count == 0)
+        if (has_lasted(w, &at))
+            return;
+    at = after_ms(WORKER_SOON_MS);
     while (!is_pressing(w))
-        if (pthread_cond_timedwait(&w->wake, &w->lock, &at) == ETIMEDOUT)
+        if (has_lasted(w, &at))
             return;
 }
 
@@ -148,6 +168,8 @@ static size_t take_group(struct worker *w)
 
     while (w->urgent.count > 0 && count < WORKER_GROUP_MAX)
         w->group[count++] = queue_pop(&w->urgent);
+    for (int i = 0; w->soon.count > 0 && i < WORKER_BEHIND_GROUP_MAX; i++)
+        w->group[count++] = queue_pop(&w->soon);
     for (int i = 0; w->behind.count > 0 && i < WORKER_BEHIND_GROUP_MAX; i++)
         w->group[count++] = queue_pop(&w->behind);
     return count;
@@ -225,6 +247,7 @@ enum err worker_start(struct store *store, worker_clock clock, void *clock_ctx,
     w->clock_ctx = clock_ctx;
     w->has_chores = true;
     queue_init(&w->urgent);
+    queue_init(&w->soon);
     queue_init(&w->behind);
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);

@@ -9,20 +9,24 @@
  * in one transaction, commits durably and only then calls each job's done():
  * one fsync serves as many publishes as came in during the one before.
  *
- *      any thread ── worker_submit(job) ──► [urgent] ──┐
- *                                           [behind] ──┴► store_perform()
+ *                                           [urgent] ──┐
+ *      any thread ── worker_submit(job) ──► [soon]   ──┼► store_perform()
+ *                                           [behind] ──┘
  *
  * Urgent jobs (somebody waits) go first; jobs written behind ride along in the
- * same transaction, or by themselves WORKER_BEHIND_MS later.  When there is
- * nothing to write it does the store's background work in small steps. */
+ * same transaction, or by themselves WORKER_BEHIND_MS later.  Records of others
+ * are to be found as soon as they are heard of: they wait WORKER_SOON_MS, for
+ * the company that a burst brings.  When there is nothing to write it does the
+ * store's background work in small steps. */
 struct worker;
 
 enum {
     WORKER_URGENT_MAX = 4096,             /* jobs waiting; then ERR_BUSY */
-    WORKER_BEHIND_MAX = 65536,            /* likewise */
-    WORKER_BYTES_MAX = 128 * 1024 * 1024, /* of both queues */
+    WORKER_BEHIND_MAX = 65536,            /* of soon and of behind each */
+    WORKER_BYTES_MAX = 128 * 1024 * 1024, /* of all queues */
     WORKER_GROUP_MAX = 512,               /* urgent jobs a transaction */
-    WORKER_BEHIND_GROUP_MAX = 512,        /* and others */
+    WORKER_BEHIND_GROUP_MAX = 512,        /* and of the others each */
+    WORKER_SOON_MS = 4,
     WORKER_BEHIND_MS = 250,
 };
 
