@@ -8,7 +8,6 @@
 #include "gateway/problem.h"
 #include "gateway/routes/routes.h"
 #include "market/query.h"
-#include "tbl/limit.h"
 
 /* A search: hot cache, else the network, else (and in any case) the catalogue.
  *
@@ -568,7 +567,7 @@ static struct search *begin(struct exchange *x)
     if (s == NULL)
         return NULL;
     s->limit = 20;
-    s->fan_out = LIMIT_SEARCH_FAN_OUT;
+    s->fan_out = 0; /* as the node is set */
     s->render = render;
     take_query(x, s);
     (void)params_u64(&x->params, "limit", 1, READER_LIMIT_MAX, &s->limit);
