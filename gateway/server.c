@@ -401,30 +401,45 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
     return MHD_YES;
 }
 
+static void tell(const struct exchange *x, unsigned status, duration took)
+{
+    const struct log *log = x->gateway->deps.log;
+
+    if (log != NULL && log->level >= LOG_DEBUG)
+        log_debug(log, "gateway",
+                  "request method=%s path=%.*s status=%u ms=%.3f id=%s",
+                  x->is_head ? "HEAD" : http_method_name(x->method),
+                  (int)x->instance.len, (const char *)x->instance.data, status,
+                  (double)took / (double)MILLISECONDS, x->request_id);
+}
+
+static void count(const struct connection *c, bool is_sent)
+{
+    const struct exchange *x = &c->x;
+    size_t row =
+        x->match.route ? (size_t)(x->match.route - routes) : routes_count;
+    unsigned status = is_sent ? x->response.status : 499;
+    duration took = core_now() - x->started;
+
+    metrics_count(&x->loop->metrics, row, status, took);
+    atomic_fetch_add_explicit(&x->loop->requests, 1, memory_order_relaxed);
+    tell(x, status, took);
+}
+
 static void on_completed(void *cls, struct MHD_Connection *mhd,
                          void **request_context,
                          enum MHD_RequestTerminationCode why)
 {
     struct connection *c = *request_context;
-    struct exchange *x;
 
     (void)cls;
     (void)mhd;
     if (c == NULL)
         return;
-    x = &c->x;
-    if (c->is_begun) {
-        size_t row =
-            x->match.route ? (size_t)(x->match.route - routes) : routes_count;
-        bool is_sent = why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
-
-        metrics_count(&x->loop->metrics, row,
-                      is_sent ? x->response.status : 499,
-                      core_now() - x->started);
-        atomic_fetch_add_explicit(&x->loop->requests, 1, memory_order_relaxed);
-    }
+    if (c->is_begun)
+        count(c, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     *request_context = NULL;
-    exchange_end(x);
+    exchange_end(&c->x);
     set_phase(c, PHASE_IDLE);
 }
 

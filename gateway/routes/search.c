@@ -542,10 +542,12 @@ static void expired(struct exchange *x)
 
 static void ask_network(struct exchange *x)
 {
+    uint64_t most = x->gateway->rate_burst - 1; /* of a full bucket */
     struct search *s = x->work;
     struct request *r;
 
-    if (!exchange_charge(x, SEARCH_NETWORK_COST))
+    if (!exchange_charge(x, most < SEARCH_NETWORK_COST ? most
+                                                       : SEARCH_NETWORK_COST))
         return;
     r = request_new(REQUEST_SEARCH, x->deadline);
     if (r != NULL) {
