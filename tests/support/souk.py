@@ -173,12 +173,12 @@ class Node:
 
     def command(self):
         command = [self.binary, "serve", "--data", str(self.dir)]
-        joined = " ".join(self.args)
+        given = {arg.split("=")[0] for arg in self.args}
         for flag, value in (("--listen", "/ip4/127.0.0.1/tcp/0"),
                             ("--http", "127.0.0.1:0"),
                             ("--admin", "127.0.0.1:0"),
                             ("--log-format", "text")):
-            if flag not in joined:
+            if flag not in given:
                 command += [flag, value]
         if self.private:
             command.append("--private-network")
