@@ -31,7 +31,7 @@ enum job_type {
     JOB_UNYANK,
     JOB_PIN,
     JOB_FLUSH, /* nothing itself: what was written behind is durable now */
-    /* Nobody waits for these: written behind. */
+    /* Nobody waits for these, unless they have a done(): written behind. */
     JOB_ACCEPT,
     JOB_OUTBOX_DONE,
     JOB_SAVE_RECORD,

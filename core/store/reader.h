@@ -124,7 +124,7 @@ struct search_page {
 enum { READER_COUNT_MAX = 10000 };
 
 /* ERR_INVAL: the cursor is not one of this query.  With paging, the union of
- * the pages is the whole set: ranked candidates first (at most 1,000), the rest
+ * the pages is the whole set: ranked candidates first (see rank.h), the rest
  * in the order of static quality. */
 MUST_USE
 enum err reader_search(struct reader *r, const struct query *q,

@@ -364,6 +364,83 @@ static void name_that_differs_only_in_dashes_is_refused(void **state)
     store_close(s);
 }
 
+static enum err publish_signed(struct store *s, const char *id,
+                               const char *version, uint8_t nth,
+                               uint64_t sequence)
+{
+    struct ed25519_keypair key = fixture_key(nth);
+    struct record r;
+
+    fixture_signed(&r, id, version, "", &key, sequence);
+    return fixture_do_free(s, job_publish(&r));
+}
+
+static void record_signed_by_a_client_stays_its_own(void **state)
+{
+    struct store *s = fixture_memory();
+    struct reader *r = fixture_reader(s);
+    struct package_view view;
+    struct peer_id third;
+
+    (void)state;
+    fixture_peer(3, &third);
+    assert_ok(publish_signed(s, "acme/tool", "1.0.0", 3, 100));
+    assert_string_equal("1.0.0", fixture_head(r, "acme/tool", &view));
+    assert_true(peer_id_eq(&third, &view.publisher));
+    assert_int_equal(100, view.sequence);
+    assert_int_equal(TRUST_PINNED, view.trust);
+    assert_true(view.is_own);
+    assert_err(ERR_NOT_OWNER, publish_signed(s, "acme/tool", "2.0.0", 4, 200));
+    assert_err(ERR_NOT_OWNER, fixture_publish(s, "acme/tool", "2.0.0", ""));
+    reader_close(r);
+    store_close(s);
+}
+
+static struct job *unsigned_job(const char *id, const char *version)
+{
+    struct peer_id from;
+    struct record r;
+    struct job *job;
+
+    fixture_peer(99, &from);
+    fixture_input(&r, id, version, "");
+    job = job_accept(buf_span(&r.bytes), &from, ACCEPT_GOSSIP, 0.5, true);
+    record_release(&r);
+    return job;
+}
+
+static void unsigned_records_are_for_their_network_only(void **state)
+{
+    struct store_config config = fixture_config(NULL);
+    struct store *s = fixture_memory();
+    struct package_view view;
+    struct reader *r;
+
+    (void)state;
+    assert_err(ERR_UNSIGNED,
+               fixture_do_free(s, unsigned_job("acme/tool", "1.0.0")));
+    store_close(s);
+
+    config.network = network_find("ggen");
+    s = fixture_open(&config);
+    r = fixture_reader(s);
+    assert_ok(fixture_do_free(s, unsigned_job("acme/tool", "1.0.0")));
+    assert_ok(fixture_do_free(s, unsigned_job("acme/tool", "1.1.0")));
+    assert_ok(fixture_do_free(s, unsigned_job("acme/tool", "0.9.0")));
+    assert_string_equal("1.1.0", fixture_head(r, "acme/tool", &view));
+    assert_int_equal(TRUST_UNVERIFIED, view.trust);
+    assert_int_equal(3, view.versions);
+    /* A signature beats none, and none never beats a signature. */
+    assert_ok(fixture_accept(s, "acme/tool", "1.0.5", "", 3, 5, false));
+    assert_string_equal("1.0.5", fixture_head(r, "acme/tool", &view));
+    assert_int_equal(TRUST_SIGNED, view.trust);
+    assert_err(ERR_NOT_OWNER,
+               fixture_do_free(s, unsigned_job("acme/tool", "2.0.0")));
+    assert_int_equal(1, fixture_counts(s).packages);
+    reader_close(r);
+    store_close(s);
+}
+
 static void failed_job_undoes_only_itself(void **state)
 {
     struct store *s = fixture_memory();
@@ -550,6 +627,8 @@ int main(void)
         cmocka_unit_test(old_copy_of_a_version_cannot_undo_a_yank),
         cmocka_unit_test(operators_trust_beats_who_came_first),
         cmocka_unit_test(name_that_differs_only_in_dashes_is_refused),
+        cmocka_unit_test(record_signed_by_a_client_stays_its_own),
+        cmocka_unit_test(unsigned_records_are_for_their_network_only),
         cmocka_unit_test(failed_job_undoes_only_itself),
         cmocka_unit_test(outbox_holds_what_is_not_announced_yet),
         cmocka_unit_test(others_packages_are_evicted_the_worst_first),

@@ -122,9 +122,10 @@ static void full_queue_is_busy_and_loses_nothing(void **state)
     struct worker_status status;
     struct worker *w;
     struct gate g;
-    unsigned taken = 0;
+    unsigned taken = 0, behind = 0;
     enum err err = OK;
     struct package_id id = fixture_id("acme/x");
+    struct job *job;
 
     (void)state;
     fixture_peer(3, &peer);
@@ -141,9 +142,13 @@ static void full_queue_is_busy_and_loses_nothing(void **state)
     worker_status(w, &status);
     assert_int_equal(1, status.refused);
     /* What is written behind has a queue of its own. */
-    for (err = OK; err == OK; taken += err == OK)
-        err = submit(w, &g, job_outbox_done(1));
+    for (err = OK; err == OK; behind++) {
+        job = job_outbox_done(1);
+        err = worker_submit(w, job);
+    }
     assert_err(ERR_BUSY, err);
+    assert_true(behind > 1000);
+    job_free(job);
     gate_open(&g);
     worker_stop(w);
     assert_int_equal(taken, g.done);
@@ -200,16 +205,32 @@ static void stop_does_what_waits_and_refuses_the_rest(void **state)
 static void jobs_written_behind_are_done_without_an_urgent_one(void **state)
 {
     struct store *s = fixture_memory();
+    struct worker_status status;
     struct worker *w;
     struct gate g;
 
     (void)state;
     gate_init(&g, false);
     assert_ok(worker_start(s, gate_clock, &g, &w));
-    assert_ok(submit(w, &g, job_setting("a", SPAN_LIT("1"))));
-    wait_done(&g, 1);
+    assert_ok(worker_submit(w, job_setting("a", SPAN_LIT("1"))));
+    do {
+        sched_yield();
+        worker_status(w, &status);
+    } while (status.jobs == 0);
     worker_stop(w);
     store_close(s);
+}
+
+/* A get waits for the record it found to be taken. */
+static void accept_that_somebody_waits_for_is_not_written_behind(void **state)
+{
+    struct job *job = fixture_accept_job("acme/x", "1.0.0", "", 3, 1, true);
+
+    (void)state;
+    assert_false(job_is_urgent(job));
+    job->done = on_done;
+    assert_true(job_is_urgent(job));
+    job_free(job);
 }
 
 static tstamp now_ns(void)
@@ -454,6 +475,7 @@ int main(void)
         cmocka_unit_test(stop_does_what_waits_and_refuses_the_rest),
         cmocka_unit_test(jobs_written_behind_are_done_without_an_urgent_one),
         cmocka_unit_test(a_record_heard_of_is_found_within_milliseconds),
+        cmocka_unit_test(accept_that_somebody_waits_for_is_not_written_behind),
         cmocka_unit_test(threads_publish_and_search_at_once),
         cmocka_unit_test(acknowledged_publishes_survive_kill_9),
     };
