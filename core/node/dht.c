@@ -292,6 +292,7 @@ static void dht_event(struct node *n, const struct kad_event *ev)
     case KAD_EV_PEER_ADDED:
         seek_soon(n);
         outbox_peers_came(n);
+        gets_begin(n, true);
         break;
     case KAD_EV_PEER_REMOVED:
         seek_soon(n);

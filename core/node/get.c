@@ -62,6 +62,30 @@ static enum err lookup(struct node *n, struct pending *p, struct get *g)
     return op_add(n, g->op, OP_GET, g, NULL);
 }
 
+/* Somebody is connected, or nearly, but nobody has shown yet to be a server of
+ * the DHT: "no peers" would be true and of no use. */
+static bool is_early(const struct node *n)
+{
+    struct kad_stats stats;
+
+    if (n->links == NULL)
+        return false;
+    kad_stats(n->kad, &stats);
+    return stats.table_peers == 0;
+}
+
+void gets_begin(struct node *n, bool is_all)
+{
+    LIST_FOR_EACH(entry, &n->early) {
+        struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
+
+        if (!is_all && n->now < p->started_at + GET_EARLY_WITHIN)
+            continue;
+        list_remove(&p->of_owner);
+        get_start(n, p);
+    }
+}
+
 void get_start(struct node *n, struct pending *p)
 {
     char key[PACKAGE_KEY_MAX];
@@ -74,6 +98,11 @@ void get_start(struct node *n, struct pending *p)
     }
     if (n->config.is_standalone && n->links == NULL) {
         answer_locally(n, p, key);
+        return;
+    }
+    if (is_early(n) && !p->was_early) {
+        p->was_early = true;
+        list_push_back(&n->early, &p->of_owner);
         return;
     }
     MAP_FIND(n->gets, key, strlen(key), g);

@@ -78,6 +78,7 @@ enum {
     (5 * SECONDS) /* before a second connection is closed \
                    */
 #define TRIM_GRACE (30 * SECONDS)
+#define GET_EARLY_WITHIN (1 * SECONDS) /* … for a first peer */
 #define OUTBOX_RETRY (5 * SECONDS)
 #define OUTBOX_PUT_WITHIN (15 * SECONDS)
 #define TERM_WITHIN (10 * SECONDS)
@@ -272,6 +273,7 @@ struct pending {
     struct list of_node;  /* n->requests */
     struct search *search;
     struct get *get;
+    bool was_early; /* waited for the first peer */
     struct peer *connect;
 };
 
@@ -396,7 +398,8 @@ struct node {
     struct served *served;
     struct list requests; /* all pending */
     size_t request_count;
-    struct get *gets; /* map by key */
+    struct get *gets;  /* map by key */
+    struct list early; /* struct pending.of_owner: gets before any peer */
 
     struct {
         struct list items; /* struct outbox_work */
@@ -551,6 +554,8 @@ void requests_release(struct node *n);
 
 /* get.c */
 void get_start(struct node *n, struct pending *p);
+/* Those that waited for a first peer: all, or those who waited enough. */
+void gets_begin(struct node *n, bool is_all);
 void get_leave(struct node *n, struct pending *p);
 void get_done(struct node *n, struct get *g, const struct kad_event *ev);
 

@@ -70,6 +70,7 @@ static void lists_init(struct node *n)
     list_init(&n->flush);
     list_init(&n->gone);
     list_init(&n->requests);
+    list_init(&n->early);
     list_init(&n->outbox.items);
     list_init(&n->announces);
     list_init(&n->term_queue);
@@ -159,6 +160,9 @@ void node_free(struct node *n)
     requests_release(n);
     while ((entry = list_pop_front(&n->gone)) != NULL)
         link_free(n, LIST_ENTRY(entry, struct link, of_gone));
+    /* Those of kad that wait for a dial; a search's went with its request. */
+    while (n->kad_rpcs != NULL)
+        rpc_cancel(n, n->kad_rpcs);
     MAP_FOR_EACH(n->peers, peer, peer_tmp)
         peer_free(n, peer);
     maps_free(n);
@@ -281,6 +285,7 @@ static void upkeep(struct node *n)
     links_upkeep(n);
     pubsub_upkeep(n);
     dht_upkeep(n);
+    gets_begin(n, false);
     node_timer_set(n, &n->upkeep, n->now + UPKEEP_EVERY);
 }
 

@@ -321,6 +321,28 @@ static void what_was_published_alone_is_announced_when_peers_come(void **state)
     sim_free(s);
 }
 
+static void a_get_in_the_first_moments_waits_for_a_peer(void **state)
+{
+    struct sim *s = quiet_network(14, 2);
+    struct request *r;
+
+    (void)state;
+    (void)sim_add_knowing(s, SIM_NOBODY, SIM_NOBODY);
+    assert_ok(sim_publish(s, 0, "org/soon", "1.0.0", "already there"));
+    sim_run(s, SECONDS);
+    (void)sim_add_knowing(s, 0, SIM_NOBODY);
+    assert_gets(s, 1, "org/soon", "1.0.0"); /* before any handshake is done */
+
+    sim_crash(s, 0);
+    sim_run(s, 5 * MINUTES);
+    r = sim_get(s, 1, "org/never", NULL, NULL, 10 * SECONDS);
+    assert_err(ERR_LOOKUP_INCOMPLETE, r->err);
+    assert_string_equal("no-peers", r->lookup.reason);
+    assert_true(r->lookup.elapsed < 3 * SECONDS);
+    request_free(r);
+    sim_free(s);
+}
+
 static void a_client_uses_the_network_and_is_in_no_table(void **state)
 {
     struct sim *s = quiet_network(11, 3);
@@ -379,6 +401,7 @@ int main(void)
         cmocka_unit_test(ten_peers_keep_twenty_keys),
         cmocka_unit_test(fifty_nodes_find_what_any_of_them_has),
         cmocka_unit_test(what_was_published_alone_is_announced_when_peers_come),
+        cmocka_unit_test(a_get_in_the_first_moments_waits_for_a_peer),
         cmocka_unit_test(a_client_uses_the_network_and_is_in_no_table),
         cmocka_unit_test(a_search_ends_at_its_deadline_and_says_so),
     };
