@@ -8,6 +8,8 @@
 
 #include "gateway/server.h"
 
+enum { TICKETS_WAIT_MS = 2000 };
+
 void loop_wake(struct loop *l)
 {
     (void)uv_async_send(&l->wake);
@@ -94,6 +96,21 @@ static void begin_drain(struct loop *l)
             daemon_quiesce(l->daemons[i]);
 }
 
+static void close_handles(struct loop *l)
+{
+    if (uv_is_closing((uv_handle_t *)&l->wake))
+        return;
+    uv_close((uv_handle_t *)&l->wake, NULL);
+    uv_close((uv_handle_t *)&l->tick, NULL);
+}
+
+static void on_patience_lost(uv_timer_t *timer)
+{
+    close_handles(timer->data);
+}
+
+/* Tickets that are still out point at this loop, so it stays for them, a
+ * while. */
 static void close_all(struct loop *l)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -101,8 +118,10 @@ static void close_all(struct loop *l)
             daemon_close(l->daemons[i]);
         l->daemons[i] = NULL;
     }
-    uv_close((uv_handle_t *)&l->wake, NULL);
-    uv_close((uv_handle_t *)&l->tick, NULL);
+    if (l->tickets == 0)
+        close_handles(l);
+    else
+        (void)uv_timer_start(&l->tick, on_patience_lost, TICKETS_WAIT_MS, 0);
 }
 
 /* ---- The loop. ---- */
@@ -143,7 +162,7 @@ static void on_wake(uv_async_t *async)
         check_drained(l);
     }
     if (atomic_load_explicit(&l->must_stop, memory_order_acquire) &&
-        l->daemons[0] != NULL)
+        (l->daemons[0] != NULL || l->tickets == 0))
         close_all(l);
 }
 
@@ -191,25 +210,6 @@ enum err loop_init(struct loop *l, struct gateway *g, unsigned index)
     return OK;
 }
 
-/* Tickets that are still out point at this loop: wait for them, a while. */
-static void await_tickets(struct loop *l)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-
-    for (unsigned i = 0; i < 2000 && l->tickets > 0; i++) {
-        struct ticket *t = take_inbox(l);
-
-        while (t != NULL) {
-            struct ticket *next = t->next;
-
-            come_home(t);
-            t = next;
-        }
-        if (l->tickets > 0)
-            (void)nanosleep(&pause, NULL);
-    }
-}
-
 bool loop_stop(struct loop *l)
 {
     if (!l->is_open)
@@ -223,7 +223,6 @@ bool loop_stop(struct loop *l)
         (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     l->is_running = false;
-    await_tickets(l);
     (void)uv_loop_close(&l->uv);
     l->is_open = false;
     if (l->reader != NULL)

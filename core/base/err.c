@@ -38,7 +38,7 @@ const char *err_code(enum err err)
     const char *name = err_name(err);
     size_t i;
 
-    for (i = 0; name[i] != '\0' && i < CODE_MAX - 1; i++)
+    for (i = 0; i < CODE_MAX - 1 && name[i] != '\0'; i++)
         code[i] = name[i] == '_'                     ? '-'
                   : name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32)
                                                      : name[i];

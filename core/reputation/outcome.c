@@ -19,7 +19,7 @@ const char *reputation_outcome_name(enum reputation_outcome outcome)
     const char *upper = rows[outcome].name;
     size_t i;
 
-    for (i = 0; upper[i] != '\0' && i < NAME_MAX_BYTES - 1; i++)
+    for (i = 0; i < NAME_MAX_BYTES - 1 && upper[i] != '\0'; i++)
         name[i] = upper[i] == '_' ? '-' : (char)(upper[i] | 0x20);
     name[i] = '\0';
     return name;
