@@ -40,6 +40,11 @@ double real_of(const json_t *object, const char *member)
     return json_number_value(json_object_get(object, member));
 }
 
+const json_t *item_of(const json_t *object, const char *member, size_t i)
+{
+    return json_array_get(json_object_get(object, member), i);
+}
+
 /* ---- Questions. ---- */
 
 int cli_ask(struct cli *cli, const struct question *q)

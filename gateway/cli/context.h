@@ -60,5 +60,7 @@ bool cli_read_file(struct cli *cli, const char *path, size_t max,
 const char *text_of(const json_t *object, const char *member);
 uint64_t number_of(const json_t *object, const char *member);
 double real_of(const json_t *object, const char *member);
+/* Of a list in it; NULL beyond its end. */
+const json_t *item_of(const json_t *object, const char *member, size_t i);
 
 #endif /* CLI_CONTEXT_H */

@@ -214,7 +214,7 @@ static void wait_until(struct import *im, unsigned ms, tstamp now,
     tstamp at = now + ms * MILLISECONDS;
 
     (void)snprintf(im->waiting, sizeof(im->waiting), "%s", why);
-    if (at > im->resume_at || im->resume_at <= now)
+    if (at > im->resume_at)
         im->resume_at = at;
 }
 

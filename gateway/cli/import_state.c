@@ -145,7 +145,7 @@ static bool take_text(const json_t *json, const char *name, char *out,
 
 static bool take_group(struct import_state *s, const json_t *json)
 {
-    const json_t *sample;
+    const json_t *samples = json_object_get(json, "samples"), *sample;
     struct import_group *g;
     size_t i;
 
@@ -156,8 +156,7 @@ static bool take_group(struct import_state *s, const json_t *json)
         !take_text(json, "title", g->title, sizeof(g->title)) ||
         !take_number(json, "count", &g->count))
         return false;
-    json_array_foreach(json_object_get(json, "samples"), i, sample)
-    {
+    for (i = 0; (sample = json_array_get(samples, i)) != NULL; i++) {
         uint64_t line;
 
         if (!take_number(sample, "line", &line))
@@ -170,7 +169,7 @@ static bool take_group(struct import_state *s, const json_t *json)
 enum err import_state_from_json(struct import_state *s, const json_t *json)
 {
     const char *format = json_string_value(json_object_get(json, "format"));
-    const json_t *group;
+    const json_t *groups = json_object_get(json, "refused"), *group;
     size_t i;
 
     *s = (struct import_state){.offset = 0};
@@ -184,8 +183,9 @@ enum err import_state_from_json(struct import_state *s, const json_t *json)
         !take_number(json, "known", &s->known) ||
         !take_number(json, "report_bytes", &s->report_bytes))
         return ERR_INVAL;
-    json_array_foreach(json_object_get(json, "refused"), i,
-                       group) if (!take_group(s, group)) return ERR_INVAL;
+    for (i = 0; (group = json_array_get(groups, i)) != NULL; i++)
+        if (!take_group(s, group))
+            return ERR_INVAL;
     return OK;
 }
 

@@ -11,18 +11,16 @@ static void print_addresses(struct cli *cli, const json_t *addresses,
                             const char *which)
 {
     const json_t *one;
-    size_t i;
 
-    json_array_foreach(json_object_get(addresses, which), i, one)
+    for (size_t i = 0; (one = item_of(addresses, which, i)) != NULL; i++)
         print_field(&cli->out, i ? "" : which, "%s", json_string_value(one));
 }
 
 static void print_node(struct cli *cli, const json_t *node)
 {
     const json_t *addresses = json_object_get(node, "addresses");
-    const char *name;
+    json_t *counts = json_object_get(node, "counts");
     char up[32];
-    json_t *count;
 
     print_field(&cli->out, "id", "%s", text_of(node, "id"));
     print_field(&cli->out, "version", "%s", text_of(node, "version"));
@@ -35,30 +33,30 @@ static void print_node(struct cli *cli, const json_t *node)
     print_addresses(cli, addresses, "listen");
     print_addresses(cli, addresses, "announced");
     print_addresses(cli, addresses, "confirmed");
-    json_object_foreach(json_object_get(node, "counts"), name, count)
-    {
+    for (void *at = json_object_iter(counts); at != NULL;
+         at = json_object_iter_next(counts, at)) {
         char spelt[64];
 
-        (void)snprintf(spelt, sizeof(spelt), "%s", name);
+        (void)snprintf(spelt, sizeof(spelt), "%s", json_object_iter_key(at));
         for (char *p = spelt; *p; p++)
             if (*p == '_')
                 *p = ' ';
         print_field(&cli->out, spelt, "%" JSON_INTEGER_FORMAT,
-                    json_integer_value(count));
+                    json_integer_value(json_object_iter_value(at)));
     }
 }
 
 /* "no (network: no peer answered …)" */
 static void why_not(const json_t *health, char *out, size_t max)
 {
-    const char *name;
-    json_t *list;
+    json_t *checks = json_object_get(health, "checks");
     size_t len = 0;
 
     out[0] = '\0';
-    json_object_foreach(json_object_get(health, "checks"), name, list)
-    {
-        const json_t *check = json_array_get(list, 0);
+    for (void *at = json_object_iter(checks); at != NULL;
+         at = json_object_iter_next(checks, at)) {
+        const char *name = json_object_iter_key(at);
+        const json_t *check = json_array_get(json_object_iter_value(at), 0);
         const char *status = text_of(check, "status");
         const char *why = text_of(check, "output");
 
@@ -122,18 +120,37 @@ int run_status(struct cli *cli)
     return health != NULL ? EXIT_OK : EXIT_FAILED;
 }
 
+static void put_limit(struct table *t, const json_t *one)
+{
+    uint64_t use = number_of(one, "use"), limit = number_of(one, "limit");
+    uint64_t refused = number_of(one, "refused");
+    bool is_near = limit > 0 && use * 5 >= limit * 4;
+
+    table_text(t, text_of(one, "name"));
+    table_cell(t, "%" PRIu64, use);
+    if (limit == 0) {
+        table_text(t, "off");
+        table_text(t, NULL);
+    } else {
+        table_cell(t, "%" PRIu64, limit);
+        table_cell(t, "%.0f", 100 * (double)use / (double)limit);
+    }
+    table_paint(t, is_near ? PAINT_YELLOW : PAINT_NONE);
+    table_cell(t, "%" PRIu64, refused);
+    table_paint(t, refused ? PAINT_RED : PAINT_NONE);
+}
+
 int run_limits(struct cli *cli)
 {
     static const struct column columns[] = {
         {"LIMIT", false, true}, {"USE", true, false},     {"OF", true, false},
         {"%", true, false},     {"REFUSED", true, false},
     };
-    json_t *answer;
     const json_t *one;
+    json_t *answer;
     struct url url;
     struct table t;
     int status;
-    size_t i;
 
     url_start(&url, "/api/v1/node/limits");
     status = cli_get(cli, &url);
@@ -147,26 +164,8 @@ int run_limits(struct cli *cli)
     if (answer == NULL)
         return EXIT_FAILED;
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-    json_array_foreach(json_object_get(answer, "limits"), i, one)
-    {
-        uint64_t use = number_of(one, "use"), limit = number_of(one, "limit");
-        uint64_t refused = number_of(one, "refused");
-
-        table_text(&t, text_of(one, "name"));
-        table_cell(&t, "%" PRIu64, use);
-        if (limit == 0) {
-            table_text(&t, "off");
-            table_text(&t, NULL);
-        } else {
-            table_cell(&t, "%" PRIu64, limit);
-            table_cell(&t, "%.0f", 100 * (double)use / (double)limit);
-            table_paint(&t, use >= limit           ? PAINT_RED
-                            : use * 5 >= limit * 4 ? PAINT_YELLOW
-                                                   : PAINT_NONE);
-        }
-        table_cell(&t, "%" PRIu64, refused);
-        table_paint(&t, refused ? PAINT_YELLOW : PAINT_NONE);
-    }
+    for (size_t i = 0; (one = item_of(answer, "limits", i)) != NULL; i++)
+        put_limit(&t, one);
     table_print(&t, &cli->out);
     table_release(&t);
     json_decref(answer);

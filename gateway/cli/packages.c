@@ -181,11 +181,9 @@ static void print_versions(struct cli *cli, const json_t *list)
     };
     const json_t *one;
     struct table t;
-    size_t i;
 
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-    json_array_foreach(json_object_get(list, "versions"), i, one)
-    {
+    for (size_t i = 0; (one = item_of(list, "versions", i)) != NULL; i++) {
         bool is_yanked = json_is_true(json_object_get(one, "yanked"));
 
         table_text(&t, text_of(one, "version"));

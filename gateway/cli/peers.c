@@ -24,11 +24,9 @@ static void print_peers(struct cli *cli, const json_t *list)
     };
     const json_t *one;
     struct table t;
-    size_t i;
 
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-    json_array_foreach(json_object_get(list, "peers"), i, one)
-    {
+    for (size_t i = 0; (one = item_of(list, "peers", i)) != NULL; i++) {
         const json_t *addresses = json_object_get(one, "addresses");
         const char *state = text_of(one, "state");
         bool is_banned = state != NULL && strcmp(state, "banned") == 0;
@@ -91,9 +89,8 @@ static int peer_url(struct cli *cli, const char *id, const char *rest,
 static void print_texts(struct cli *cli, const char *name, const json_t *list)
 {
     const json_t *one;
-    size_t i;
 
-    json_array_foreach(list, i, one)
+    for (size_t i = 0; (one = json_array_get(list, i)) != NULL; i++)
         print_field(&cli->out, i ? "" : name, "%s", json_string_value(one));
 }
 
@@ -122,24 +119,24 @@ static void print_peer(struct cli *cli, const json_t *peer)
 
 static void print_reputation(struct cli *cli, const json_t *reputation)
 {
-    const char *name;
-    json_t *terms = json_object_get(reputation, "terms"), *term;
+    json_t *terms = json_object_get(reputation, "terms");
     const json_t *reason;
-    size_t i;
 
-    json_object_foreach(terms, name, term)
-    {
+    for (void *at = json_object_iter(terms); at != NULL;
+         at = json_object_iter_next(terms, at)) {
         char left[32];
 
-        (void)snprintf(left, sizeof(left), "  %s", name);
-        print_field(&cli->out, left, "%.3f", json_number_value(term));
+        (void)snprintf(left, sizeof(left), "  %s", json_object_iter_key(at));
+        print_field(&cli->out, left, "%.3f",
+                    json_number_value(json_object_iter_value(at)));
     }
     print_field(&cli->out, "outcomes", "%" PRIu64 " good, %" PRIu64 " bad",
                 number_of(reputation, "successes"),
                 number_of(reputation, "failures"));
     print_field(&cli->out, "packages", "%" PRIu64,
                 number_of(reputation, "packages_provided"));
-    json_array_foreach(json_object_get(reputation, "reasons"), i, reason)
+    for (size_t i = 0; (reason = item_of(reputation, "reasons", i)) != NULL;
+         i++)
         print_field(&cli->out, i ? "" : "reasons", "%s %s",
                     text_of(reason, "at"), text_of(reason, "text"));
 }

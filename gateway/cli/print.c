@@ -79,16 +79,17 @@ static bool is_control(uint32_t c)
 
 char *text_clean(struct span text)
 {
-    /* A byte may become the three of U+FFFD. */
-    char *out = mem_new(&mem_libc, 3 * text.len + 1);
+    static const uint8_t replacement[3] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
+    /* Every byte may become one. */
+    char *out = mem_new(&mem_libc, sizeof(replacement) * text.len + 1);
     size_t at = 0, len;
 
     while (text.len > 0) {
         uint32_t c = next_point(text, &len);
 
         if (c == 0xfffd) {
-            memcpy(out + at, "\xef\xbf\xbd", 3);
-            at += 3;
+            memcpy(out + at, replacement, sizeof(replacement));
+            at += sizeof(replacement);
         } else if (is_control(c)) {
             out[at++] = ' ';
         } else {

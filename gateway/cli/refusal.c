@@ -91,7 +91,7 @@ static void tell_problem(const struct screen *to, const json_t *problem,
     const char *title = text(problem, "title");
     const char *detail = text(problem, "detail"), *code = text(problem, "code");
     char where[160];
-    const json_t *one;
+    const json_t *errors = json_object_get(problem, "errors"), *one;
     size_t i;
 
     (void)snprintf(where, sizeof(where), "%.100s, %ld", code, a->status);
@@ -99,7 +99,7 @@ static void tell_problem(const struct screen *to, const json_t *problem,
          where);
     if (detail[0] != '\0' && strcmp(detail, title) != 0)
         tell(to, "  ", "", detail, "");
-    json_array_foreach(json_object_get(problem, "errors"), i, one)
+    for (i = 0; (one = json_array_get(errors, i)) != NULL; i++)
         tell(to, "  ", ": ", text(one, "pointer"), text(one, "detail"));
     if (a->retry_after_s > 1)
         (void)fprintf(to->out, "  → try again in %u s\n", a->retry_after_s);

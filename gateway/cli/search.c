@@ -15,11 +15,9 @@ static void print_results(struct cli *cli, const json_t *answer)
     };
     const json_t *one;
     struct table t;
-    size_t i;
 
     table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-    json_array_foreach(json_object_get(answer, "results"), i, one)
-    {
+    for (size_t i = 0; (one = item_of(answer, "results", i)) != NULL; i++) {
         const char *source = text_of(one, "source");
 
         table_text(&t, text_of(one, "id"));
@@ -36,26 +34,29 @@ static void print_results(struct cli *cli, const json_t *answer)
     table_release(&t);
 }
 
-/* "tag: rust 3, c 1" */
+/* "rust 3, c 1" */
+static void write_counts(json_t *facet, char *out, size_t max)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (void *at = json_object_iter(facet); at != NULL && len < max;
+         at = json_object_iter_next(facet, at))
+        len +=
+            (size_t)snprintf(out + len, max - len, "%s%s %" JSON_INTEGER_FORMAT,
+                             len ? ", " : "", json_object_iter_key(at),
+                             json_integer_value(json_object_iter_value(at)));
+}
+
 static void print_facets(struct cli *cli, const json_t *answer)
 {
-    const char *name, *value;
-    json_t *facet, *count;
+    json_t *facets = json_object_get(answer, "facets");
+    char text[900];
 
-    json_object_foreach(json_object_get(answer, "facets"), name, facet)
-    {
-        char text[900] = "";
-        size_t len = 0;
-
-        json_object_foreach(facet, value, count)
-        {
-            if (len < sizeof(text) - 1)
-                len += (size_t)snprintf(text + len, sizeof(text) - len,
-                                        "%s%s %" JSON_INTEGER_FORMAT,
-                                        len ? ", " : "", value,
-                                        json_integer_value(count));
-        }
-        print_field(&cli->out, name, "%s", text);
+    for (void *at = json_object_iter(facets); at != NULL;
+         at = json_object_iter_next(facets, at)) {
+        write_counts(json_object_iter_value(at), text, sizeof(text));
+        print_field(&cli->out, json_object_iter_key(at), "%s", text);
     }
 }
 

@@ -206,7 +206,7 @@ def a_package_is_published_found_got_yanked_and_brought_back():
         souk("publish", "-",
              stdin=json.dumps(record("org/lib", "1.1.0-rc.1"))).expect()
 
-        answer = souk("publish", path, "--json", "--wait", "one").expect().json
+        answer = souk("publish", path, "--json").expect().json
         assert answer["stored"]["local"] is True
         got = souk("get", "org/lib").expect()
         assert got.json["version"]["major"] == 1 and got.out.count("\n") == 1
