@@ -60,7 +60,7 @@ static bool take_text(struct span *s, char *out, size_t max)
     if (!span_u8(s, &len) || len >= max || !span_bytes(s, len, &text))
         return false;
     memcpy(out, text.data, len);
-    return true;
+    return memchr(out, '\0', max) == out + len;
 }
 
 uint64_t cursor_mark(const struct query *q)
