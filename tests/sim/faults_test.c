@@ -87,7 +87,7 @@ static void storm(uint64_t seed, const char *dir)
     for (unsigned i = 0; i < NODES; i++)
         if (!sim_is_up(s, i))
             sim_restart(s, i);
-    sim_run(s, 3 * MINUTES);
+    sim_run(s, 5 * MINUTES); /* peers that were lost are tried within four */
     assert_true(sim_run_until(s, all_outboxes_are_empty, NULL, 5 * MINUTES));
     for (unsigned k = 0; k < done.count; k++)
         for (unsigned i = 0; i < NODES; i++) {

@@ -340,6 +340,7 @@ void sim_heal(struct sim *s)
 {
     for (unsigned i = 0; i < s->count; i++)
         s->nodes[i].side = 0;
+    s->config.stall_per_million = s->config.reset_per_million = 0;
 }
 
 void sim_free(struct sim *s)

@@ -57,6 +57,7 @@ void sim_restart(struct sim *s, unsigned i);
 bool sim_is_up(const struct sim *s, unsigned i);
 /* Nodes of different sides cannot reach each other; side 0 is the default. */
 void sim_cut(struct sim *s, unsigned i, unsigned side);
+/* All reach all again, and nothing is stalled or reset any more. */
 void sim_heal(struct sim *s);
 
 struct node *sim_node(struct sim *s, unsigned i);
