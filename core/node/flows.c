@@ -166,8 +166,7 @@ void flow_ready(struct node *n, struct flow *f, size_t proto)
 {
     if (f->type == FLOW_GOSSIP_OUT)
         pubsub_ready(n, f, proto);
-    else if (f->type == FLOW_PUSH_OUT ||
-             (f->type == FLOW_KAD_OUT && f->is_over))
+    else if (f->type == FLOW_PUSH_OUT)
         flow_finish_later(n, f);
 }
 

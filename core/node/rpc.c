@@ -159,12 +159,11 @@ static void rpc_go(struct node *n, struct rpc *r)
     }
     if (r->wants_answer)
         return;
+    /* The stream takes the next question all the same: one a message would
+     * soon be too many. */
     f = r->flow;
-    f->is_over = true;
-    if (f->was_used)
-        flow_finish_later(n, f);
-    else /* once it is agreed on what we speak */
-        node_timer_set(n, &f->timer, n->now + FLOW_OUT_WITHIN);
+    rpc_detach(r);
+    flow_rest(n, f);
     rpc_answered(n, r, SPAN_NONE);
 }
 
