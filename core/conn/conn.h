@@ -90,7 +90,7 @@ struct conn_event {
     enum err err;
 };
 
-/* Names of all settings are copied but the pointers named above.  |log| may be
+/* Copies |config| but for what must outlive the connection.  |log| may be
  * NULL.  The deadline of the handshake runs from |now|. */
 struct conn *conn_new(const struct conn_config *config, tstamp now,
                       const struct rng *rng, const struct mem *mem,

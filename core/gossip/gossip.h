@@ -13,7 +13,8 @@
 #include "multi/peer_id.h"
 #include "souk/err.h"
 
-/* gossipsub 1.1: a message once to everybody who wants it.
+/* gossipsub as of 1.1, also under the name of 1.2: a message once to everybody
+ * who wants it.
  *
  *    publish ─► sign ──────────────┐
  *    on_rpc ──► budget ► seen? ► verify signature ► MESSAGE ► verdict ─┤

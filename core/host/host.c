@@ -100,7 +100,7 @@ void host_status_renew(struct host *h, tstamp now)
     s.started_at = h->started_at;
     s.updated_at = now;
     s.listen = h->listening;
-    s.is_started = h->phase == HOST_SERVING && h->started_at != 0;
+    s.is_started = h->phase >= HOST_SERVING && h->started_at != 0;
     s.is_standalone = h->config.node.is_standalone;
     s.is_draining = h->phase != HOST_SERVING;
     s.store_writes = store_writes(h->config.store);

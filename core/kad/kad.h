@@ -16,9 +16,9 @@
 
 /* The Kademlia DHT of one node: routing table, lookups, records, providers.
  *
- *     their requests ── kad_on_request ──▶ ┌─────┐ ──▶ the answer
- *     kad_get, kad_put, kad_provide … ───▶ │ kad │ ──▶ KAD_EV_RPC ──▶ dial,
- * send kad_on_answer, kad_on_failure ─────▶ └─────┘ ──▶ KAD_EV_DONE, …
+ *   their requests -- kad_on_request --> +-----+ --> the answer
+ *   kad_get, kad_put, kad_provide … ---> | kad | --> KAD_EV_RPC: dial, send
+ *   kad_on_answer, kad_on_failure -----> +-----+ --> KAD_EV_DONE, …
  *
  * It owns no connection: each question it has for a peer is a KAD_EV_RPC with
  * the addresses known, and comes back through kad_on_answer or kad_on_failure,

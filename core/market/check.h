@@ -4,7 +4,7 @@
 
 #include "market/record.h"
 
-/* The room's own: the schema of WIRE.md §3 as tables. */
+/* The room's own: the schema of docs/PROTOCOLS.md as tables. */
 enum check_mode {
     CHECK_INPUT,    /* a publisher's: what the node fills in may be missing */
     CHECK_SIGNED,   /* complete, integers only, and `souk` whole */

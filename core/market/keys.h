@@ -5,7 +5,8 @@
 #include "market/record.h"
 #include "tbl/network.h"
 
-/* Where a record lives in the DHT (WIRE.md §3), after the network's prefix:
+/* Where a record lives in the DHT (docs/PROTOCOLS.md), after the network's
+ * prefix:
  *
  *      ns/name             KEY_HEAD        the head, as any publisher claims it
  *      ns/name~PEER        KEY_HEAD_OF     the same, signed by PEER

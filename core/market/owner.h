@@ -4,7 +4,7 @@
 
 #include "market/record.h"
 
-/* Who owns a name, as this node sees it (WIRE.md §3): the key in a '~'
+/* Who owns a name, as this node sees it (docs/PROTOCOLS.md): the key in a '~'
  * namespace, else the key the operator trusts for the namespace, else the key
  * pinned for the package, else nobody yet. */
 struct owner_facts {

@@ -127,7 +127,8 @@ static enum err decision_init(struct decision *d,
     return OK;
 }
 
-/* spec: WIRE.md 3: max(stored, highest seen in a look-up, unix ms) + 1 */
+/* spec: docs/PROTOCOLS.md: max(stored, highest seen in a look-up, unix ms) + 1
+ */
 static enum err next_sequence(struct decision *d, uint64_t *out)
 {
     if (d->wall > 0 && (uint64_t)d->wall > d->sequence)

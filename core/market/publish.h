@@ -66,7 +66,7 @@ size_t publish_next_head(const struct publish_facts *facts,
 /* |input| is complete.  |key| signs what is not signed yet; NULL: the network
  * takes unsigned records and this stays one.  |result| is filled on OK only.
  *
- * In this order (API.md §1):
+ * In this order (openapi.yaml):
  * ERR_BAD_SIGNATURE    the given signature does not verify
  * ERR_NOT_OWNER        the name is another key's
  * ERR_VERSION_EXISTS   the version is there with other content

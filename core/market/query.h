@@ -5,8 +5,8 @@
 #include "market/record.h"
 #include "souk/request.h"
 
-/* The query language of API.md §2: words are ANDed, "phrases", prefix*, -not,
- * field:value; empty lists all.
+/* The query language of openapi.yaml: words are ANDed, "phrases", prefix*,
+ * -not, field:value; empty lists all.
  *
  *      text ─► query_parse() ─► query_normalise()   the cache's key
  *                            ├► query_to_fts()      for FTS5 MATCH

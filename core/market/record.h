@@ -64,7 +64,7 @@ enum record_flags {
     RECORD_INPUT = 1 << 1,
 };
 
-enum record_trust { /* WIRE.md §3, worst first */
+enum record_trust { /* docs/PROTOCOLS.md, worst first */
                     TRUST_UNVERIFIED,
                     TRUST_SIGNED,
                     TRUST_PINNED,

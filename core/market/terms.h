@@ -5,8 +5,9 @@
 #include "market/query.h"
 #include "market/record.h"
 
-/* The words a package is provided under in the DHT (WIRE.md §4): name parts,
- * tags, categories, title words; folded, without stop words, each once. */
+/* The words a package is provided under in the DHT (docs/PROTOCOLS.md): name
+ * parts, tags, categories, title words; folded, without stop words, each once.
+ */
 enum {
     TERMS_MAX = 32,
     TERM_MAX = 64,     /* bytes; longer words are left out */

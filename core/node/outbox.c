@@ -278,6 +278,10 @@ void announce_start(struct node *n, struct pending *p)
         tell_waiting(n, work_find(n, in->outbox_id), false);
         return;
     }
+    if (n->now < n->outbox.retry_at) { /* there is nobody to take it now */
+        request_answer(n, p, OK, NULL);
+        return;
+    }
     n->outbox.may_have_more = true;
     load(n);
 }

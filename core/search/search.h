@@ -10,9 +10,10 @@
 #include "souk/err.h"
 #include "souk/request.h"
 
-/* /souk/search/1.0.0 (WIRE.md §4): one request and one response a stream,
- * varint-framed protobuf (wire/search.proto).  Here are the two messages,
- * unframed, and the pace a peer may ask at; no streams and no catalogue.
+/* /souk/search/1.0.0 (docs/PROTOCOLS.md): one request and one response a
+ * stream, varint-framed protobuf (wire/search.proto).  Here are the two
+ * messages, unframed, and the pace a peer may ask at; no streams and no
+ * catalogue.
  *
  *      asker:     search_request_encode() ─ stream ─► search_request_decode()
  *      answerer:  search_pace_take() ─► catalogue ─► search_response_add() … */

@@ -42,8 +42,8 @@ enum err facts_of_owner(struct db *db, const struct store *s,
     return err;
 }
 
-/* The whole namespace is the owner's from now on (WIRE.md §3); what is held of
- * it is judged anew in the background. */
+/* The whole namespace is the owner's from now on (docs/PROTOCOLS.md); what is
+ * held of it is judged anew in the background. */
 static enum err pin(struct store *s, const struct package_id *id,
                     const struct peer_id *owner, wall_ms wall)
 {

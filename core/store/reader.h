@@ -24,7 +24,7 @@
  *      core    reader_outbox(), reader_hits()
  *
  * Answers are bytes to join: a record is stored as it is served, and a summary
- * is an API.md search result that lacks only what depends on the query.
+ * is a search result of openapi.yaml that lacks only what depends on the query.
  *
  * ERR_STORE  SQLite failed;  ERR_NOMEM */
 struct reader;

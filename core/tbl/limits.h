@@ -14,13 +14,10 @@ LIMIT(CONNS_IP_MAX, 8, "connections from one IP address")
 LIMIT(DIALS_IN_FLIGHT, 32, "dials under way at once")
 LIMIT(RESOLVES_IN_FLIGHT, 16, "DNS questions under way at once")
 LIMIT(RESOLVED_ADDRS_MAX, 16, "addresses taken from one DNS answer")
-LIMIT(CONN_UNSENT_BYTES_MAX, 1 << 20, "unsent bytes of one connection")
 
 /* Between the threads. */
 LIMIT(MAILBOX_MAX, 1024, "requests of the gateway waiting for the core")
 LIMIT(READER_QUEUE_MAX, 256, "catalogue questions waiting for the reader")
-LIMIT(SAVES_QUEUED_MAX, 8192, "changes waiting to be written behind")
-LIMIT(ACCEPTS_QUEUED_MAX, 1024, "records of others waiting for the catalogue")
 
 /* Memory and disk. */
 LIMIT(RECORDS_BYTES_MAX, 64 << 20, "DHT records in memory")

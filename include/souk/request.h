@@ -60,7 +60,7 @@ struct request_search {
     char query[REQUEST_QUERY_MAX + 1];
     struct search_filter filter;
     unsigned limit;   /* 1…50 results a peer */
-    unsigned fan_out; /* peers to ask */
+    unsigned fan_out; /* peers to ask; 0: as the node is set */
 };
 
 enum announce_wait { ANNOUNCE_ONE, ANNOUNCE_QUORUM };
@@ -72,7 +72,7 @@ struct request_announce {
 
 enum peer_state { PEER_CONNECTED, PEER_KNOWN, PEER_BANNED };
 
-struct request_peers {
+struct request_peers { /* PEERS, PEER, CONNECT, DISCONNECT */
     enum peer_state state;
     struct peer_id peer; /* REQUEST_PEER, REQUEST_DISCONNECT */
     bool ban;
@@ -96,7 +96,7 @@ struct found_record {
     struct peer_id publisher;
     struct peer_id source;    /* who sent it; len 0: several */
     double score;             /* text score the source gave (search) */
-    double source_reputation; /* 0…1.1 */
+    double source_reputation; /* 0…1 */
 };
 
 struct reputation_reason {
@@ -116,7 +116,7 @@ struct peer_info {
     enum peer_state state;
     wall_ms last_seen;
     wall_ms banned_until; /* 0: not banned */
-    /* The score's terms; REQUEST_PEER only. */
+    /* The score's terms. */
     double success, response, packages, recency, location;
     uint64_t successes, failures, packages_provided;
     struct reputation_reason reasons[REQUEST_REASONS_MAX];

@@ -43,6 +43,7 @@ struct node_status {
     uint64_t events;  /* handled by the node since it started */
     uint64_t lookups; /* finished */
     uint64_t rpcs_in, rpcs_out;
+    /* Messages: new and accepted, sent, refused. */
     uint64_t gossip_received, gossip_sent, gossip_rejected;
     uint64_t bytes_in, bytes_out;
 };

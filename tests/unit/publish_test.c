@@ -511,7 +511,8 @@ static void a_name_too_like_another_is_published(void **state)
     world_release(&w);
 }
 
-/* Every refusal at once: they come one after the other, in API.md's order. */
+/* Every refusal at once: they come one after the other, in openapi.yaml's
+ * order. */
 static void refusals_come_in_another_order(void **state)
 {
     struct world w = {0};
