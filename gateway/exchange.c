@@ -2,7 +2,6 @@
 #include "gateway/exchange.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +9,7 @@
 
 #include "base/map.h"
 #include "gateway/loop.h"
-#include "gateway/problem.h"
 #include "gateway/routes/routes.h"
-#include "store/worker.h"
 #include "tbl/limit.h"
 
 void exchange_init(struct exchange *x, struct loop *loop, bool is_admin)
@@ -382,112 +379,11 @@ json_t *exchange_body_object(struct exchange *x)
     return json;
 }
 
-/* ---- What others work on. ---- */
-
-static struct ticket *ticket_new(struct exchange *x)
-{
-    struct ticket *t = calloc(1, sizeof(*t));
-
-    assert(x->pending < PENDING_MAX);
-    assert(x->response.status == 0);
-    if (t == NULL)
-        return NULL;
-    t->loop = x->loop;
-    t->x = x;
-    list_push_back(&x->tickets, &t->link);
-    x->pending++;
-    x->loop->tickets++;
-    return t;
-}
-
-static void ticket_undo(struct ticket *t)
-{
-    t->x->pending--;
-    t->loop->tickets--;
-    list_remove(&t->link);
-    free(t);
-}
-
-static void request_done(struct request *r)
-{
-    loop_deliver(r->owner);
-}
-
-enum err exchange_ask(struct exchange *x, struct request *r,
-                      void (*then)(struct exchange *x, struct request *r))
-{
-    struct ticket *t = ticket_new(x);
-    enum err err;
-
-    if (t == NULL) {
-        request_free(r);
-        return ERR_NOMEM;
-    }
-    t->request = r;
-    t->then_request = then;
-    r->owner = t;
-    r->done = request_done;
-    err = core_submit(x->gateway->deps.core, r);
-    if (err != OK) {
-        ticket_undo(t);
-        request_free(r);
-    }
-    return err;
-}
-
-void exchange_ask_simply(struct exchange *x, struct request *r,
-                         void (*then)(struct exchange *x, struct request *r))
-{
-    enum err err = r ? exchange_ask(x, r, then) : ERR_NOMEM;
-
-    if (err != OK)
-        exchange_refuse(x, err, "");
-}
-
-static void job_done(struct job *job)
-{
-    loop_deliver(job->owner);
-}
-
-enum err exchange_write(struct exchange *x, struct job *job,
-                        void (*then)(struct exchange *x, struct job *job))
-{
-    struct ticket *t = ticket_new(x);
-    enum err err;
-
-    if (t == NULL) {
-        job_free(job);
-        return ERR_NOMEM;
-    }
-    t->job = job;
-    t->then_job = then;
-    job->owner = t;
-    job->done = job_done;
-    err = worker_submit(x->gateway->deps.worker, job);
-    if (err != OK) {
-        ticket_undo(t);
-        job_free(job);
-    }
-    return err;
-}
-
-/* What is still out comes home to nobody. */
-static void orphan_tickets(struct exchange *x)
-{
-    LIST_FOR_EACH(link, &x->tickets) {
-        struct ticket *t = LIST_ENTRY(link, struct ticket, link);
-
-        list_remove(&t->link);
-        t->x = NULL;
-        if (t->request != NULL)
-            core_cancel(x->gateway->deps.core, t->request);
-    }
-    x->pending = 0;
-}
+/* ---- The end. ---- */
 
 void exchange_expire(struct exchange *x)
 {
-    orphan_tickets(x);
+    exchange_orphan(x);
     if (x->response.status != 0)
         return;
     if (x->on_deadline != NULL)
@@ -499,12 +395,12 @@ void exchange_expire(struct exchange *x)
 
 void exchange_cancel(struct exchange *x)
 {
-    orphan_tickets(x);
+    exchange_orphan(x);
 }
 
 void exchange_end(struct exchange *x)
 {
-    orphan_tickets(x);
+    exchange_orphan(x);
     if (x->work_free != NULL)
         x->work_free(x->work);
     x->work = NULL;
@@ -528,101 +424,6 @@ void exchange_end(struct exchange *x)
     if (x->body.cap > RESPONSE_BODY_KEEP)
         buf_shrink(&x->body);
     response_reset(&x->response);
-}
-
-/* ---- Answers. ---- */
-
-static void refuse(struct exchange *x, enum err err,
-                   const struct problem_answer *p)
-{
-    struct response *r = &x->response;
-
-    response_reset(r);
-    if (problem_write(p, &r->body) != OK)
-        buf_clear(&r->body); /* no memory: the status says it all */
-    r->status = (unsigned)err_http_status(err);
-    r->type = "application/problem+json";
-    r->cache_control = "no-store";
-    r->retry_after_s = problem_retry_after(err);
-}
-
-void exchange_refuse(struct exchange *x, enum err err, const char *detail)
-{
-    struct problem_answer p = {
-        .err = err, .detail = detail, .instance = x->instance};
-
-    refuse(x, err, &p);
-}
-
-void exchange_refuse_problems(struct exchange *x, enum err err)
-{
-    struct problem_answer p = {
-        .err = err, .instance = x->instance, .problems = &x->problems};
-
-    refuse(x, err, &p);
-}
-
-void exchange_refuse_lookup(struct exchange *x, enum err err,
-                            const struct lookup_report *lookup)
-{
-    struct problem_answer p = {.err = err,
-                               .detail = lookup ? lookup->reason : NULL,
-                               .instance = x->instance,
-                               .lookup = lookup};
-
-    refuse(x, err, &p);
-}
-
-bool exchange_refused_params(struct exchange *x)
-{
-    if (x->problems.count == 0)
-        return false;
-    exchange_refuse_problems(x, ERR_INVAL);
-    return true;
-}
-
-void exchange_json(struct exchange *x, struct jw *j)
-{
-    buf_clear(&x->response.body);
-    jw_init(j, &x->response.body);
-}
-
-void exchange_answer(struct exchange *x, unsigned status, enum err err)
-{
-    struct response *r = &x->response;
-
-    if (err != OK) {
-        exchange_refuse(x, err, "");
-        return;
-    }
-    r->status = status;
-    if (r->type == NULL)
-        r->type = "application/json";
-    if (r->cache_control == NULL)
-        r->cache_control = x->method == METHOD_GET ? "no-cache" : "no-store";
-}
-
-void exchange_not_modified(struct exchange *x)
-{
-    struct response *r = &x->response;
-
-    if (r->status != 200 || r->etag[0] == '\0' ||
-        !header_etag_matches(x->headers.at[HEADER_IF_NONE_MATCH], r->etag))
-        return;
-    r->status = 304;
-    r->type = NULL;
-    buf_clear(&r->body);
-    r->borrowed = SPAN_NONE;
-    r->produce = NULL;
-}
-
-void exchange_answer_tagged(struct exchange *x, enum err err,
-                            struct span tagged, bool is_weak)
-{
-    if (err == OK)
-        response_tag(&x->response, tagged, is_weak);
-    exchange_answer(x, 200, err);
-    exchange_not_modified(x);
 }
 
 /* ---- What a route asks of its request. ---- */
@@ -726,137 +527,4 @@ wall_ms gateway_wall(void)
 struct reader *exchange_reader(struct exchange *x)
 {
     return x->loop->reader;
-}
-
-/* ---- Where the client finds us. ---- */
-
-/* A text of at most RESPONSE_LINK_MAX bytes with its NUL, written in place. */
-struct line {
-    char *out;
-    size_t len;
-    bool is_full;
-};
-
-static void put(struct line *l, struct span s)
-{
-    l->is_full = l->is_full || l->len + s.len >= RESPONSE_LINK_MAX;
-    if (l->is_full || s.len == 0)
-        return;
-    memcpy(l->out + l->len, s.data, s.len);
-    l->len += s.len;
-}
-
-/* Whether all of it is there. */
-static bool put_end(struct line *l)
-{
-    l->out[l->is_full ? 0 : l->len] = '\0';
-    return !l->is_full;
-}
-
-/* The root of the API as the client sees it, without a slash at its end. */
-static void put_root(struct line *l, const struct exchange *x)
-{
-    const struct gateway *g = x->gateway;
-    struct span prefix = x->headers.at[HEADER_X_FORWARDED_PREFIX];
-    struct span proto = x->headers.at[HEADER_X_FORWARDED_PROTO];
-    struct span host = x->headers.at[HEADER_HOST];
-
-    if (g->public_url[0] != '\0') {
-        put(l, span_str(g->public_url));
-        return;
-    }
-    if (!x->is_local && ip_nets_have(g->proxies, g->proxy_count, &x->peer)) {
-        if ((span_eq(proto, SPAN_LIT("https")) ||
-             span_eq(proto, SPAN_LIT("http"))) &&
-            header_is_echoable(host, 255)) {
-            put(l, proto);
-            put(l, SPAN_LIT("://"));
-            put(l, host);
-        }
-        while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/')
-            prefix.len--;
-        if (header_is_echoable(prefix, BASE_PATH_MAX) && prefix.data[0] == '/')
-            put(l, prefix);
-    }
-    put(l, span_str(g->base_path));
-}
-
-const char *exchange_url(struct exchange *x, const char *path,
-                         char out[RESPONSE_LINK_MAX])
-{
-    struct line l = {.out = out};
-
-    put_root(&l, x);
-    put(&l, span_str(path));
-    (void)put_end(&l);
-    return out;
-}
-
-void exchange_location(struct exchange *x, const char *format, ...)
-{
-    char path[RESPONSE_LINK_MAX / 2];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(path, sizeof(path), format, args);
-    va_end(args);
-    (void)exchange_url(x, path, x->response.link);
-    x->response.has_location = true;
-}
-
-static void put_encoded(struct line *l, struct span s)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "abcdefghijklmnopqrstuvwxyz0123456789-._~";
-    static const char hex[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < s.len; i++) {
-        const char escape[] = {'%', hex[s.data[i] >> 4], hex[s.data[i] & 15]};
-
-        if (s.data[i] != 0 && strchr(plain, s.data[i]) != NULL)
-            put(l, SPAN(&s.data[i], 1));
-        else
-            put(l, SPAN_OF(escape));
-    }
-}
-
-const char *exchange_next_path(struct exchange *x, const char *cursor,
-                               char out[RESPONSE_LINK_MAX])
-{
-    struct line l = {.out = out};
-
-    put(&l, x->path);
-    put(&l, SPAN_LIT("?"));
-    for (size_t i = 0; i < x->params.count; i++) {
-        if (span_eq(x->params.at[i].name, SPAN_LIT("cursor")))
-            continue;
-        put_encoded(&l, x->params.at[i].name);
-        put(&l, SPAN_LIT("="));
-        put_encoded(&l, x->params.at[i].value);
-        put(&l, SPAN_LIT("&"));
-    }
-    put(&l, SPAN_LIT("cursor="));
-    put(&l, span_str(cursor));
-    (void)put_end(&l);
-    return out;
-}
-
-void exchange_link(struct exchange *x, struct span next_path)
-{
-    struct line l = {.out = x->response.link};
-
-    if (next_path.len == 0)
-        return;
-    put(&l, SPAN_LIT("<"));
-    put_root(&l, x);
-    put(&l, next_path);
-    put(&l, SPAN_LIT(">; rel=\"next\""));
-    x->response.has_link = put_end(&l);
-}
-
-void exchange_link_next(struct exchange *x, const char *cursor)
-{
-    char path[RESPONSE_LINK_MAX];
-
-    exchange_link(x, span_str(exchange_next_path(x, cursor, path)));
 }

@@ -124,6 +124,8 @@ void exchange_run(struct exchange *x);
 void exchange_expire(struct exchange *x);
 /* Nobody waits any more. */
 void exchange_cancel(struct exchange *x);
+/* What is still out comes home to nobody. */
+void exchange_orphan(struct exchange *x);
 /* Ready for the next request of the connection. */
 void exchange_end(struct exchange *x);
 
