@@ -12,6 +12,8 @@
 
 #include "gateway/routes/routes.h"
 
+#define CHALLENGE "Bearer realm=\"souk\""
+
 struct daemon {
     struct loop *loop;
     bool is_admin;
@@ -275,7 +277,7 @@ static void add_headers(struct MHD_Response *mr, const struct exchange *x)
     if (r->allow != 0)
         add(mr, "Allow", router_allow(r->allow, text));
     if (r->wants_auth)
-        add(mr, "WWW-Authenticate", "Bearer realm=\"souk\"");
+        add(mr, "WWW-Authenticate", CHALLENGE);
     if (x->has_rate)
         add_rate(mr, x);
     if (r->must_close ||
@@ -314,17 +316,21 @@ static enum MHD_Result send_response(struct connection *c)
  * body is read, and so far nothing was written to the socket. */
 static void send_raw(struct connection *c)
 {
+    const char *challenge =
+        c->x.response.wants_auth ? "WWW-Authenticate: " CHALLENGE "\r\n" : "";
     struct span body = response_body(&c->x.response);
     struct buf out;
 
     buf_init(&out, body.len + 512, &mem_libc);
     if (buf_printf(&out,
                    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: "
-                   "%zu\r\nConnection: close\r\n"
+                   "%zu\r\nCache-Control: no-store\r\nX-Request-Id: %s\r\n"
+                   "%sConnection: close\r\n"
                    "Access-Control-Allow-Origin: *\r\n\r\n",
                    c->x.response.status,
                    MHD_get_reason_phrase_for(c->x.response.status),
-                   c->x.response.type, body.len) == OK &&
+                   c->x.response.type, body.len, c->x.request_id,
+                   challenge) == OK &&
         buf_put(&out, body) == OK)
         (void)send(c->fd, buf_span(&out).data, buf_len(&out),
                    MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -62,9 +62,11 @@ static enum err replace(json_t *object, const char *name, json_t *value)
 
 static enum err normalise_version(json_t *object, const char *name)
 {
-    const json_t *value = json_object_get(object, name);
+    json_t *value = json_object_get(object, name);
     struct semver version;
 
+    if (json_is_object(value) && json_object_get(value, "pre_release") == NULL)
+        return replace(value, "pre_release", json_null());
     if (!json_is_string(value) ||
         semver_parse(string_span(value), &version) != OK)
         return OK;

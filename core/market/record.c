@@ -10,7 +10,7 @@
 #include "market/rfc3339.h"
 #include "multi/base.h"
 
-enum { JSON_FLAGS = JSON_REJECT_DUPLICATES };
+enum { JSON_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY };
 
 static void *alloc_or_abort(size_t size)
 {
@@ -60,7 +60,7 @@ static enum err load(struct span text, json_t **out, struct problems *problems)
     }
     if (!json_is_object(*out)) {
         problems_add(problems, "", "must be an object");
-        return ERR_NOT_JSON;
+        return ERR_SCHEMA;
     }
     return OK;
 }
@@ -360,7 +360,8 @@ enum err record_complete(struct record *r, wall_ms wall,
 
 /* ---- Signatures. ---- */
 
-/* spec: WIRE.md 3: over `souk-package-v1:` ‖ JCS without souk.signature */
+/* spec: docs/PROTOCOLS.md: over `souk-package-v1:` ‖ JCS without souk.signature
+ */
 static enum err write_message(struct buf *out, struct span before,
                               struct span after)
 {

@@ -366,7 +366,7 @@ void route_connect(struct exchange *x)
     struct request *r;
 
     exchange_deadline(x, 10 * SECONDS);
-    if (!take_multiaddr(x, &addr) || exchange_refused_params(x))
+    if (exchange_refused_params(x) || !take_multiaddr(x, &addr))
         return;
     x->on_deadline = connect_expired;
     r = request_new(REQUEST_CONNECT, x->deadline);

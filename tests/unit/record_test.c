@@ -9,7 +9,7 @@
 #include "multi/base.h"
 #include "record_fixture.h"
 
-/* The record of WIRE.md §3, complete but not signed. */
+/* The record of docs/PROTOCOLS.md, complete but not signed. */
 static const char complete[] =
     "{\"id\":{\"namespace\":\"myorg\",\"name\":\"awesome-lib\"},"
     "\"version\":{\"major\":1,\"minor\":2,\"patch\":3,"
@@ -116,8 +116,8 @@ static void text_that_is_not_i_json_is_accepted(void **state)
     } cases[] = {
         {"nothing", "", ERR_NOT_JSON},
         {"spaces", "  \n", ERR_NOT_JSON},
-        {"an array", "[]", ERR_NOT_JSON},
-        {"a string", "\"x\"", ERR_NOT_JSON},
+        {"an array", "[]", ERR_SCHEMA},
+        {"a string", "\"x\"", ERR_SCHEMA},
         {"cut", "{\"id\":", ERR_NOT_JSON},
         {"more behind it", "{}{}", ERR_NOT_JSON},
         {"a comma too many", "{\"a\":1,}", ERR_NOT_JSON},
