@@ -193,34 +193,53 @@ static void add_terms(struct node *n, const struct record *r)
         terms_add(n, terms.list[i]);
 }
 
+/* The records of the head: all there is of a version that is the newest. */
+static void put_head(struct node *n, struct outbox_work *w,
+                     const struct outbox_item *item, const struct record *head)
+{
+    put(n, w, head, KEY_HEAD, item->head);
+    if (n->network->key_prefix[0] == '\0') {
+        put_to_all(n, w, head, item->head);
+        return;
+    }
+    put(n, w, head, KEY_HEAD_OF, item->head);
+    if (span_eq(item->head, item->version_record))
+        put(n, w, head, KEY_VERSION_OF, item->head);
+}
+
+static void put_version(struct node *n, struct outbox_work *w,
+                        const struct outbox_item *item)
+{
+    struct record version;
+
+    if (n->network->key_prefix[0] == '\0' ||
+        span_eq(item->head, item->version_record) ||
+        validator_open(n->validator, item->version_record, &version, n->mem) !=
+            OK)
+        return;
+    put(n, w, &version, KEY_VERSION_OF, item->version_record);
+    record_release(&version);
+}
+
 static void work_start(struct node *n, const struct outbox_item *item)
 {
-    bool is_bare = n->network->key_prefix[0] == '\0';
     struct outbox_work *w = mem_new(n->mem, sizeof(*w));
-    struct record head, version;
+    struct record head;
 
     w->id = item->id;
     list_push_back(&n->outbox.items, &w->of_node);
     n->outbox.count++;
     w->ops = 1; /* ours, until all are begun */
-    if (validator_open(n->validator, item->head, &head, n->mem) != OK) {
-        log_error(n->log, "node", "an outbox entry is no record id=%lld",
-                  (long long)item->id);
-        w->is_refused = true;
-    } else {
-        put(n, w, &head, KEY_HEAD, item->head);
-        if (is_bare)
-            put_to_all(n, w, &head, item->head);
-        else
-            put(n, w, &head, KEY_HEAD_OF, item->head);
+    if (validator_open(n->validator, item->head, &head, n->mem) == OK) {
+        put_head(n, w, item, &head);
+        put_version(n, w, item);
         add_terms(n, &head);
         record_release(&head);
         announce(n, item);
-    }
-    if (!is_bare && validator_open(n->validator, item->version_record, &version,
-                                   n->mem) == OK) {
-        put(n, w, &version, KEY_VERSION_OF, item->version_record);
-        record_release(&version);
+    } else {
+        log_error(n->log, "node", "an outbox entry is no record id=%lld",
+                  (long long)item->id);
+        w->is_refused = true;
     }
     if (--w->ops == 0)
         work_done(n, w);
