@@ -78,7 +78,7 @@ void lookup_write(struct jw *j, const struct lookup_report *lookup,
         jw_str(j, "network");
     jw_close(j, ']');
     jw_key(j, "elapsed_ms");
-    jw_double(j, (double)(lookup->elapsed / 1000) / 1000);
+    jw_double(j, (double)lookup->elapsed / (double)MILLISECONDS);
     jw_close(j, '}');
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,14 +70,13 @@ static bool index_produce(struct exchange *x, struct buf *body)
 
 void route_ggen_index(struct exchange *x)
 {
+    uint64_t generation = cache_generation(x->gateway->deps.cache);
     struct index *i = exchange_work(x, sizeof(*i));
 
     if (i == NULL)
         return;
-    (void)snprintf(
-        x->response.etag, sizeof(x->response.etag), "W/\"%016llx\"",
-        (unsigned long long)(cache_generation(x->gateway->deps.cache) +
-                             x->gateway->salt));
+    (void)snprintf(x->response.etag, sizeof(x->response.etag),
+                   "W/\"%016" PRIx64 "\"", generation + x->gateway->salt);
     x->response.produce = index_produce;
     exchange_answer(x, 200, OK);
     exchange_not_modified(x);

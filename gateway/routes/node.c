@@ -69,7 +69,7 @@ void route_node(struct exchange *x)
     jw_key(&j, "started_at");
     jw_time(&j, gateway_wall() - (wall_ms)(up / MILLISECONDS));
     jw_key(&j, "uptime_s");
-    jw_double(&j, (double)(up / MILLISECONDS) / 1000);
+    jw_double(&j, (double)up / (double)SECONDS);
     jw_key(&j, "standalone");
     jw_bool(&j, s.is_standalone);
     jw_key(&j, "draining");

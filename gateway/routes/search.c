@@ -112,6 +112,7 @@ static void take_cursor(struct exchange *x, struct search *s)
     }
     memcpy(&origin, payload, sizeof(origin));
     memcpy(s->after, payload + sizeof(origin), len - sizeof(origin));
+    s->after[len - sizeof(origin)] = '\0';
     s->lookup.complete = origin.is_complete;
     s->lookup.reason = origin.is_complete ? NULL : "the first page was not";
     s->lookup.peers_queried = origin.queried;
@@ -127,11 +128,12 @@ static void seal_cursor(const struct exchange *x, const struct search *s,
         .responded = (uint8_t)s->lookup.peers_responded,
     };
     uint8_t payload[CURSOR_PAYLOAD_MAX];
+    struct span rest = span_str(after);
 
     memcpy(payload, &origin, sizeof(origin));
-    memcpy(payload + sizeof(origin), after, strlen(after));
+    memcpy(payload + sizeof(origin), rest.data, rest.len);
     cursor_seal(&x->gateway->cursor_key, span_str(s->normal),
-                SPAN(payload, sizeof(origin) + strlen(after)), out);
+                SPAN(payload, sizeof(origin) + rest.len), out);
 }
 
 /* ---- The hot cache. ----
