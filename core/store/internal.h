@@ -61,6 +61,7 @@ struct store {
     const struct mem *mem;
     struct tally tally;
     struct shown shown;
+    bool index_is_confused;       /* see index_settle() */
     struct index_ops ops;         /* FTS5 writes of this transaction */
     struct cache_changes changes; /* what the cache is told after it */
     struct chores chores;

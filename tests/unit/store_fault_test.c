@@ -128,8 +128,8 @@ static void fail_each(job_maker make)
     assert_true(round > 20);
     reader_close(r);
     store_close(s);
-    s = fixture_open(&config);
-    store_close(s);
+    store_close(fixture_open(&config));
+    fixture_check(dir);
     fixture_remove(dir);
 }
 

@@ -3,6 +3,7 @@
 #define UNIT_STORE_FIXTURE_H
 
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -187,6 +188,29 @@ static inline const char *fixture_head(struct reader *r, const char *id,
         return "";
     assert_ok(err);
     return semver_format(&view->version, text);
+}
+
+/* SQLite's own checks of the closed database: pages, and that the index has
+ * exactly the words of what is listed. */
+static inline void fixture_check(const char *dir)
+{
+    sqlite3 *db;
+    char *why = NULL;
+    sqlite3_stmt *st;
+
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_open(fixture_path(dir, "souk.db"), &db));
+    assert_int_equal(SQLITE_OK, sqlite3_prepare_v2(db, "PRAGMA integrity_check",
+                                                   -1, &st, NULL));
+    assert_int_equal(SQLITE_ROW, sqlite3_step(st));
+    assert_string_equal("ok", (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    if (sqlite3_exec(db,
+                     "INSERT INTO words(words, rank)"
+                     " VALUES('integrity-check', 1)",
+                     NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("the index: %s", why);
+    sqlite3_close(db);
 }
 
 static inline struct store_counts fixture_counts(const struct store *s)

@@ -460,6 +460,55 @@ static void paging_goes_on_behind_the_ranked_candidates(void **state)
     store_close(s);
 }
 
+/* Publish, replace, yank, take back and evict at random: the index must follow
+ * every step. */
+static void index_follows_every_change(void **state)
+{
+    const char *dir = fixture_dir();
+    struct store_config config = fixture_config(dir);
+    struct market *m = calloc(1, sizeof(*m));
+    bool more;
+
+    (void)state;
+    config.catalogue_bytes_max = 60000;
+    m->rng = rng_seeded(&m->seed, 9);
+    m->store = fixture_open(&config);
+    for (int i = 0; i < 600; i++) {
+        char id[32], version[32], metadata[1024];
+        struct package_id name;
+        struct semver v;
+
+        snprintf(id, sizeof(id), "own/p%d", (int)rng_below(&m->rng, 30));
+        snprintf(version, sizeof(version), "%d.0.0",
+                 (int)rng_below(&m->rng, 4));
+        name = fixture_id(id);
+        v = fixture_version(version);
+        make_metadata(m, metadata, sizeof(metadata));
+        switch (rng_below(&m->rng, 5)) {
+        case 0:
+            (void)fixture_do_free(m->store, job_yank(&name, &v, NULL, NULL));
+            break;
+        case 1:
+            (void)fixture_do_free(m->store, job_unyank(&name, &v));
+            break;
+        case 2:
+            snprintf(id, sizeof(id), "their/q%d", (int)rng_below(&m->rng, 60));
+            (void)fixture_accept(m->store, id, version, metadata, 3,
+                                 (uint64_t)i + 1, i % 3 == 0);
+            break;
+        default:
+            (void)fixture_publish(m->store, id, version, metadata);
+            break;
+        }
+        assert_ok(store_maintain(m->store, FIXTURE_WALL, &more));
+    }
+    assert_true(fixture_counts(m->store).evicted > 0);
+    store_close(m->store);
+    fixture_check(dir);
+    fixture_remove(dir);
+    free(m);
+}
+
 /* Quality changes, the package moves, and is still found exactly once. */
 static void package_moves_when_its_quality_changes(void **state)
 {
@@ -517,6 +566,7 @@ int main(void)
         cmocka_unit_test(cursor_of_another_query_is_refused),
         cmocka_unit_test(void_query_finds_nothing_and_empty_all),
         cmocka_unit_test(paging_goes_on_behind_the_ranked_candidates),
+        cmocka_unit_test(index_follows_every_change),
         cmocka_unit_test(package_moves_when_its_quality_changes),
         cmocka_unit_test(hits_are_head_records_for_another_peer),
     };

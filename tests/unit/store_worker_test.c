@@ -461,6 +461,7 @@ static void acknowledged_publishes_survive_kill_9(void **state)
 
         /* What was not told may be there too: the next round goes on behind. */
         expect_all(dir, told);
+        fixture_check(dir);
         last = told;
     }
     fixture_remove(dir);
