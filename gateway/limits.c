@@ -50,12 +50,13 @@ static void forget(struct rate_limiter *l, struct bucket *b)
 
 void rate_free(struct rate_limiter *l)
 {
-    struct bucket *b, *tmp;
+    struct bucket *b = NULL, *tmp = NULL;
 
     if (l == NULL)
         return;
-    MAP_FOR_EACH(l->buckets, b, tmp)
+    MAP_FOR_EACH(l->buckets, b, tmp) {
         forget(l, b);
+    }
     mem_free(l->mem, l);
 }
 
