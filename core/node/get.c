@@ -68,7 +68,7 @@ static bool is_early(const struct node *n)
 {
     struct kad_stats stats;
 
-    if (n->links == NULL && n->dialling_count == 0)
+    if (node_is_alone(n))
         return false;
     kad_stats(n->kad, &stats);
     return stats.table_peers == 0;

@@ -430,6 +430,8 @@ struct node {
 };
 
 /* node.c */
+/* Nobody is connected, and nobody is being dialled. */
+bool node_is_alone(const struct node *n);
 void node_settle(struct node *n);
 void node_timer_set(struct node *n, struct timer *t, tstamp at);
 struct action *action_push(struct node *n, enum node_action_type type);

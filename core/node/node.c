@@ -265,6 +265,11 @@ bool node_is_drained(const struct node *n)
     return n->links == NULL;
 }
 
+bool node_is_alone(const struct node *n)
+{
+    return n->links == NULL && n->dialling_count == 0;
+}
+
 void node_timer_set(struct node *n, struct timer *t, tstamp when)
 {
     /* The heap is a small allocation of ours: no memory for it is the end. */

@@ -88,7 +88,7 @@ void outbox_peers_came(struct node *n)
 
 static void work_done(struct node *n, struct outbox_work *w)
 {
-    tell_waiting(n, w, true);
+    tell_waiting(n, w, w->acked > 0 || w->is_refused || node_is_alone(n));
     if (w->acked > 0 || w->is_refused) {
         action_push(n, NODE_OUTBOX_DONE)->act.outbox.id = w->id;
     } else {
@@ -297,7 +297,7 @@ void announce_start(struct node *n, struct pending *p)
         tell_waiting(n, work_find(n, in->outbox_id), false);
         return;
     }
-    if (n->now < n->outbox.retry_at) { /* there is nobody to take it now */
+    if (n->now < n->outbox.retry_at && node_is_alone(n)) {
         request_answer(n, p, OK, NULL);
         return;
     }
