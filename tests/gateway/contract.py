@@ -5,9 +5,9 @@ everything the contract says seen?
 Answers are judged by openapi-core, the document by openapi-spec-validator;
 neither knows souk.
 """
+import collections
 import json
 import threading
-import urllib.parse
 
 import openapi_core
 import openapi_spec_validator
@@ -47,6 +47,7 @@ class Contract:
             for method, operation in item.items() if method in METHODS}
         self.lock = threading.Lock()
         self.seen, self.codes, self.bad = set(), set(), []
+        self.kinds = collections.Counter()
 
     # -- The document. ----------------------------------------------------
 
@@ -128,7 +129,7 @@ class Contract:
 
     def watch(self, response):
         """Judge an answer; a hook of the test's client."""
-        path = urllib.parse.urlsplit(response.path).path
+        path = path_of(response)
         template = self.template(path)
         operation = self.operations.get((response.method, template))
         as_method = response.method
@@ -173,21 +174,31 @@ class Contract:
             assert response.body == b"", "HEAD with a body"
             self._judge_headers(documented, headers)
         else:
-            # openapi-core matches the path itself; one server serves all.
-            self.api.validate_response(
-                MockRequest("http://127.0.0.1:8801", method.lower(),
-                            urllib.parse.urlsplit(response.path).path),
-                MockResponse(response.body, response.status, headers,
-                             kind.split(";")[0] if kind else ""))
+            if self._is_rare(operation, response):
+                self._judge_elsewhere(response, method, headers, kind)
             self._judge_headers(documented, headers)
             if not content:
                 assert response.body == b"", "a body that is not documented"
             elif kind.endswith("json"):
-                # Once more, for formats as well.
-                self.check_value(content[kind.split(";")[0]]["schema"],
-                                 response.json)
+                self.check_value(content[kind]["schema"], response.json)
         self._judge_manners(response, kind)
         self._note(operation, response)
+
+    def _is_rare(self, operation, response):
+        """openapi-core takes ten times as long as jsonschema alone: it judges
+        the first few answers of a kind."""
+        kind = operation["operationId"], response.status
+        with self.lock:
+            self.kinds[kind] += 1
+            return self.kinds[kind] <= 3
+
+    def _judge_elsewhere(self, response, method, headers, kind):
+        # It matches the path itself; this server has all of them.
+        self.api.validate_response(
+            MockRequest("http://127.0.0.1:8801", method.lower(),
+                        path_of(response)),
+            MockResponse(response.body, response.status, headers,
+                         kind.split(";")[0] if kind else ""))
 
     def _judge_headers(self, documented, headers):
         lower = {name.lower(): value for name, value in headers.items()}
@@ -203,7 +214,7 @@ class Contract:
             self.check_value(header["schema"], value)
 
     def _judge_manners(self, response, kind):
-        """What API.md wants of every answer."""
+        """What openapi.yaml wants of every answer."""
         headers = response.headers
         if kind == PROBLEM:
             assert headers["Cache-Control"] == "no-store", "a kept problem"
@@ -216,7 +227,7 @@ class Contract:
 
     def _judge_problem(self, response):
         problem = response.json
-        path = urllib.parse.urlsplit(response.path).path
+        path = path_of(response)
         assert problem["status"] == response.status
         assert problem["instance"] == path, problem["instance"]
         assert problem["type"] == f"urn:souk:problem:{problem['code']}"
@@ -251,6 +262,14 @@ class Contract:
         """What is documented and was never seen."""
         return (sorted(self.documented() - self.seen),
                 sorted(self.documented_codes() - self.codes))
+
+
+def path_of(response):
+    """What was asked for, without its query."""
+    path = response.path.split("?")[0]
+    if path.startswith("http://"):
+        path = "/" + path.split("/", 3)[3]
+    return path
 
 
 def _order(template):

@@ -67,8 +67,9 @@ class Raw:
             self.watch(response)
         return response
 
-    def ask(self, method, path, headers=(), **kw):
-        self.send(self.head(method, path, headers, **kw) + "\r\n")
+    def ask(self, method, path, headers=(), body=b"", **kw):
+        self.send((self.head(method, path, headers, **kw) + "\r\n").encode(
+            "latin-1") + body)
         return self.answer(method, path)
 
     def rest(self):
