@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/catalogue.h"
 
+#include "market/terms.h"
 #include "store/precedence.h"
+
+enum { TERMS_TEXT_MAX = TERMS_MAX * (TERM_MAX + 1) + 1 };
 
 void package_row_read(const struct db *db, enum sql id, struct package_row *out)
 {
@@ -292,37 +295,52 @@ static struct span head_bytes(const struct change *c)
     return head;
 }
 
+/* What the network is told that an own package can be found by. */
+static const char *terms_text(const struct record *head, bool is_own,
+                              char out[TERMS_TEXT_MAX])
+{
+    struct terms terms;
+    size_t len = 0;
+
+    out[0] = '\0';
+    if (!is_own)
+        return out;
+    terms_of_record(head, &terms);
+    for (size_t i = 0; i < terms.count; i++)
+        len += (size_t)snprintf(out + len, TERMS_TEXT_MAX - len, "%s\n",
+                                terms.list[i]);
+    assert(len < TERMS_TEXT_MAX);
+    return out;
+}
+
 static enum err insert_package(struct store *s, const struct change *c,
                                const struct changed *ids,
                                const struct package_row *row)
 {
-    char fold[PACKAGE_TEXT_MAX];
+    char fold[PACKAGE_TEXT_MAX], terms[TERMS_TEXT_MAX];
 
     s->tally.packages++;
     s->tally.own += c->is_own;
-    return db_run(&s->db, SQL_PACKAGE_INSERT, "itttsiiiiiiiidis", ids->package,
+    return db_run(&s->db, SQL_PACKAGE_INSERT, "itttsiiiiiiiidits", ids->package,
                   c->id->ns, c->id->name, package_id_fold_dashes(c->id, fold),
                   peer_id_span(c->publisher), (int64_t)c->is_own, row->sequence,
                   ids->version, (int64_t)c->head->sequence,
                   (int64_t)c->head->has_versions, row->versions, row->bytes,
-                  (int64_t)c->wall, c->reputation, row->slot, head_bytes(c));
+                  (int64_t)c->wall, c->reputation, row->slot,
+                  terms_text(c->head, c->is_own, terms), head_bytes(c));
 }
 
 static enum err update_head(struct store *s, const struct change *c,
-                            const struct changed *ids)
+                            const struct changed *ids, bool is_own)
 {
-    struct span bytes = head_bytes(c);
+    char terms[TERMS_TEXT_MAX];
     int64_t version = ids->version;
 
     if (semver_cmp(&c->head->version, &c->version->version) != 0)
         TRY(find_version(s, ids->package, &c->head->version, &version));
-    if (bytes.len == 0)
-        return db_run(&s->db, SQL_PACKAGE_HEAD, "iiiin", ids->package, version,
-                      (int64_t)c->head->sequence,
-                      (int64_t)c->head->has_versions);
-    return db_run(&s->db, SQL_PACKAGE_HEAD, "iiiis", ids->package, version,
+    return db_run(&s->db, SQL_PACKAGE_HEAD, "iiiits", ids->package, version,
                   (int64_t)c->head->sequence, (int64_t)c->head->has_versions,
-                  bytes);
+                  terms_text(c->head, is_own, terms), head_bytes(c));
 }
 
 static enum err update_package(struct store *s, const struct change *c,
@@ -332,7 +350,7 @@ static enum err update_package(struct store *s, const struct change *c,
 {
     s->tally.own += row->is_own - was->is_own;
     if (c->head != NULL)
-        TRY(update_head(s, c, ids));
+        TRY(update_head(s, c, ids, row->is_own));
     return db_run(&s->db, SQL_PACKAGE_UPDATE, "iiiiiidi", ids->package,
                   (int64_t)row->is_own, row->sequence, row->versions,
                   row->bytes, (int64_t)c->wall, row->reputation, row->slot);
@@ -363,9 +381,8 @@ static enum err part_head(struct store *s, const struct gathered *g,
 {
     if (c->head != NULL || g->same_id == 0 || g->same_id != g->row.head_version)
         return OK;
-    return db_run(&s->db, SQL_PACKAGE_HEAD, "iiiis", g->row.id,
-                  g->row.head_version, g->row.head_sequence,
-                  (int64_t)g->row.head_is_full, buf_span(&g->head.bytes));
+    return db_run(&s->db, SQL_PACKAGE_PART_HEAD, "is", g->row.id,
+                  buf_span(&g->head.bytes));
 }
 
 static int64_t others_bytes(const struct package_row *row)

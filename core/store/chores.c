@@ -30,15 +30,22 @@ static enum err expire(struct store *s, wall_ms wall, bool *more)
     return OK;
 }
 
-static enum err find_worst(struct store *s, struct package_row *row)
+static enum err find_one(struct store *s, enum sql id, struct package_row *row)
 {
     bool has_row;
-    enum err err = db_query(&s->db, SQL_PACKAGE_WORST, &has_row, "");
+    enum err err = db_query(&s->db, id, &has_row, "");
 
     if (err == OK && has_row)
-        package_row_read(&s->db, SQL_PACKAGE_WORST, row);
-    db_done(&s->db, SQL_PACKAGE_WORST);
+        package_row_read(&s->db, id, row);
+    db_done(&s->db, id);
     return err;
+}
+
+/* What is yanked as a whole is of the least use. */
+static enum err find_worst(struct store *s, struct package_row *row)
+{
+    TRY(find_one(s, SQL_PACKAGE_UNLISTED, row));
+    return row->id ? OK : find_one(s, SQL_PACKAGE_WORST, row);
 }
 
 static bool is_over(const struct store *s)
@@ -103,11 +110,11 @@ static enum err rejudge_row(struct store *s, const struct package_row *row,
     return catalogue_relist(s, row, verdict.trust, wall);
 }
 
-static enum err rejudge_batch(struct store *s, const char *ns, int64_t after,
-                              struct batch *b, wall_ms wall)
+static enum err rejudge_batch(struct store *s, const char *ns,
+                              const char *after, struct batch *b, wall_ms wall)
 {
     bool has_row;
-    enum err err = db_query(&s->db, SQL_PACKAGE_OF_NS, &has_row, "tii", ns,
+    enum err err = db_query(&s->db, SQL_PACKAGE_OF_NS, &has_row, "tti", ns,
                             after, (int64_t)CHORE_PACKAGES_MAX);
 
     if (err == OK)
@@ -123,14 +130,14 @@ static enum err rejudge_batch(struct store *s, const char *ns, int64_t after,
 
 static enum err rejudge(struct store *s, wall_ms wall, bool *more)
 {
-    char ns[PACKAGE_NAME_MAX + 1] = "";
+    char ns[PACKAGE_NAME_MAX + 1] = "", after[PACKAGE_NAME_MAX + 1] = "";
     struct batch *b;
-    int64_t after = 0;
     enum err err = db_query(&s->db, SQL_REJUDGE_GET, more, "");
 
     if (err == OK && *more) {
         snprintf(ns, sizeof(ns), "%s", db_text(&s->db, SQL_REJUDGE_GET, 0));
-        after = db_int(&s->db, SQL_REJUDGE_GET, 1);
+        snprintf(after, sizeof(after), "%s",
+                 db_text(&s->db, SQL_REJUDGE_GET, 1));
     }
     db_done(&s->db, SQL_REJUDGE_GET);
     if (err != OK || !*more)

@@ -37,7 +37,8 @@ static const char version_1[] =
     " heard INTEGER NOT NULL,"
     " reputation REAL NOT NULL," /* of the source, then */
     " slot INTEGER,"
-    " head BLOB);" /* NULL: the bytes of head_version */
+    " terms TEXT NOT NULL," /* of an own package's head, a line each */
+    " head BLOB);"          /* NULL: the bytes of head_version */
     "CREATE UNIQUE INDEX package_name ON package(ns, name);"
     "CREATE INDEX package_fold ON package(fold);"
     "CREATE INDEX package_others ON package(slot) WHERE NOT is_own;"
@@ -96,7 +97,7 @@ static const char version_1[] =
     " WITHOUT ROWID;"
     /* Namespaces whose owner changed: their packages are judged anew. */
     "CREATE TABLE rejudge("
-    " ns TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID;"
+    " ns TEXT PRIMARY KEY, after TEXT NOT NULL) WITHOUT ROWID;"
 
     "CREATE TABLE outbox("
     " id INTEGER PRIMARY KEY,"

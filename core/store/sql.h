@@ -37,10 +37,13 @@ SQL(SETTING_PUT, "INSERT INTO setting(name, value) VALUES(?1,?2)"
 SQL(PACKAGE_FIND, "SELECT " PACKAGE_ROW " FROM package WHERE ns=?1 AND name=?2")
 SQL(PACKAGE_AFTER,
     "SELECT " PACKAGE_ROW " FROM package WHERE id>?1 ORDER BY id LIMIT ?2")
-SQL(PACKAGE_OF_NS, "SELECT " PACKAGE_ROW
-                   " FROM package WHERE ns=?1 AND id>?2 ORDER BY id LIMIT ?3")
-SQL(PACKAGE_WORST, "SELECT " PACKAGE_ROW " FROM package WHERE NOT is_own"
-                   " ORDER BY slot IS NOT NULL, slot DESC LIMIT 1")
+SQL(PACKAGE_OF_NS,
+    "SELECT " PACKAGE_ROW
+    " FROM package WHERE ns=?1 AND name>?2 ORDER BY name LIMIT ?3")
+SQL(PACKAGE_UNLISTED, "SELECT " PACKAGE_ROW
+                      " FROM package WHERE NOT is_own AND slot IS NULL LIMIT 1")
+SQL(PACKAGE_WORST, "SELECT " PACKAGE_ROW
+                   " FROM package WHERE NOT is_own ORDER BY slot DESC LIMIT 1")
 SQL(PACKAGE_OTHERS_OF_NS,
     "SELECT count(*) FROM (SELECT 1 FROM package WHERE ns=?1 AND name<>?2"
     " LIMIT 1)")
@@ -49,15 +52,16 @@ SQL(PACKAGE_FOLD, "SELECT ns||'/'||name FROM package WHERE fold=?1"
 SQL(PACKAGE_INSERT,
     "INSERT INTO package(id, ns, name, fold, publisher, is_own, conflicts,"
     " sequence, head_version, head_sequence, head_is_full, versions, bytes,"
-    " heard, reputation, slot, head)"
+    " heard, reputation, slot, terms, head)"
     " VALUES(?1,?2,?3,?4,?5,?6,0,?7,?8,?9,?10,?11,?12,?13,?14,"
-    " nullif(?15,0),iif(length(?16)=0,NULL,?16))")
+    " nullif(?15,0),?16,iif(length(?17)=0,NULL,?17))")
 SQL(PACKAGE_UPDATE,
     "UPDATE package SET is_own=?2, sequence=?3, versions=?4, bytes=?5,"
     " heard=?6, reputation=?7, slot=nullif(?8,0) WHERE id=?1")
 SQL(PACKAGE_HEAD,
     "UPDATE package SET head_version=?2, head_sequence=?3, head_is_full=?4,"
-    " head=?5 WHERE id=?1")
+    " terms=?5, head=iif(length(?6)=0,NULL,?6) WHERE id=?1")
+SQL(PACKAGE_PART_HEAD, "UPDATE package SET head=?2 WHERE id=?1")
 SQL(PACKAGE_HEARD, "UPDATE package SET heard=?2 WHERE id=?1")
 SQL(PACKAGE_SLOT, "UPDATE package SET slot=nullif(?2,0) WHERE id=?1")
 SQL(PACKAGE_CONFLICT,
@@ -67,9 +71,8 @@ SQL(PACKAGE_HEAD_BYTES,
     "SELECT v.id, v.precedence, v.is_yanked, p.head_sequence, v.updated,"
     " coalesce(p.head, v.record) FROM package p"
     " JOIN version v ON v.id=p.head_version WHERE p.id=?1")
-SQL(PACKAGE_OWN_HEADS, "SELECT coalesce(p.head, v.record) FROM package p"
-                       " JOIN version v ON v.id=p.head_version"
-                       " WHERE p.is_own AND p.slot IS NOT NULL")
+SQL(PACKAGE_OWN_TERMS,
+    "SELECT terms FROM package WHERE is_own AND slot IS NOT NULL")
 SQL(PACKAGE_INDEX,
     "SELECT p.id, p.publisher, p.is_own, p.conflicts, p.sequence,"
     " p.head_version, p.head_sequence, p.head_is_full, p.versions, p.bytes,"

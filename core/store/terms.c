@@ -5,8 +5,8 @@
 #include "market/terms.h"
 #include "store/chores.h"
 
-/* The terms of our own packages are counted at start, from the packages
- * themselves: the network is told of the rarest first. */
+/* The terms of our own packages are counted at start: the network is told of
+ * the rarest first. */
 struct term_count {
     UT_hash_handle hh;
     char term[TERM_MAX + 1];
@@ -30,30 +30,29 @@ static enum err count_term(struct store *s, struct term_count **map,
     return OK;
 }
 
-static enum err count_record(struct store *s, struct span bytes,
-                             struct term_count **map)
+static enum err count_lines(struct store *s, const char *lines,
+                            struct term_count **map)
 {
-    struct terms terms;
-    struct record r;
-    enum err err = record_parse(&r, bytes, RECORD_UNSIGNED_OK, s->mem, NULL);
+    char term[TERM_MAX + 1];
 
-    if (err != OK)
-        return err == ERR_NOMEM ? err : ERR_STORE_CORRUPT;
-    terms_of_record(&r, &terms);
-    record_release(&r);
-    for (size_t i = 0; i < terms.count && err == OK; i++)
-        err = count_term(s, map, terms.list[i]);
-    return err;
+    while (*lines) {
+        size_t len = strcspn(lines, "\n");
+
+        snprintf(term, sizeof(term), "%.*s", (int)len, lines);
+        TRY(count_term(s, map, term));
+        lines += len + (lines[len] == '\n');
+    }
+    return OK;
 }
 
 static enum err count_all(struct store *s, struct term_count **map)
 {
     bool has_row;
 
-    TRY(db_query(&s->db, SQL_PACKAGE_OWN_HEADS, &has_row, ""));
+    TRY(db_query(&s->db, SQL_PACKAGE_OWN_TERMS, &has_row, ""));
     while (has_row) {
-        TRY(count_record(s, db_blob(&s->db, SQL_PACKAGE_OWN_HEADS, 0), map));
-        TRY(db_next(&s->db, SQL_PACKAGE_OWN_HEADS, &has_row));
+        TRY(count_lines(s, db_text(&s->db, SQL_PACKAGE_OWN_TERMS, 0), map));
+        TRY(db_next(&s->db, SQL_PACKAGE_OWN_TERMS, &has_row));
     }
     return OK;
 }
@@ -71,7 +70,7 @@ enum err terms_load(struct store *s, const struct store_sink *sink)
     enum err err = count_all(s, &map);
     unsigned given = 0;
 
-    db_done(&s->db, SQL_PACKAGE_OWN_HEADS);
+    db_done(&s->db, SQL_PACKAGE_OWN_TERMS);
     HASH_SORT(map, term_cmp);
     MAP_FOR_EACH(map, t, next) {
         if (err == OK && given++ < STORE_TERMS_MAX)
