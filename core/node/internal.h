@@ -51,6 +51,8 @@ enum {
     SAVE_PEERS_A_TICK = 64,
     GOSSIP_MESSAGES_PER_S = 4096, /* what one peer may send us */
     GOSSIP_BYTES_PER_S = 8 << 20,
+    GOSSIP_SEEN_MAX = 131072, /* message ids remembered */
+    GOSSIP_CACHE_BYTES_MAX = 16 << 20,
 };
 
 #define DIAL_WITHIN (5 * SECONDS)

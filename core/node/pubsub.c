@@ -19,6 +19,8 @@ void pubsub_init(struct node *n)
         .heartbeat = n->network->heartbeat_ms * MILLISECONDS,
         .peer_messages_per_s = GOSSIP_MESSAGES_PER_S,
         .peer_bytes_per_s = GOSSIP_BYTES_PER_S,
+        .seen_max = GOSSIP_SEEN_MAX,
+        .cache_bytes_max = GOSSIP_CACHE_BYTES_MAX,
     };
 
     n->gossip = gossip_new(&config, n->now, &n->rng, n->mem, n->log);

@@ -322,6 +322,11 @@ static void list_limits(struct node *n, struct pending *p)
               n->count.searches_refused);
     add_limit(r, "gossip_pending", 1024, gossip_pending_count(n->gossip),
               gossip_stats(n->gossip)->outcomes[GOSSIP_NO_ROOM]);
+    add_limit(r, "gossip_seen", GOSSIP_SEEN_MAX, gossip_seen_count(n->gossip),
+              gossip_stats(n->gossip)->seen_evicted);
+    add_limit(r, "gossip_cache_bytes", GOSSIP_CACHE_BYTES_MAX,
+              gossip_cache_bytes(n->gossip),
+              gossip_stats(n->gossip)->cache_evicted);
     add_limit(r, "outbox_in_flight", OUTBOX_ITEMS_MAX, n->outbox.count, 0);
     request_answer(n, p, OK, NULL);
 }

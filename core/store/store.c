@@ -13,6 +13,7 @@
 #include "store/schema.h"
 #include "store/score.h"
 #include "store/state.h"
+#include "tbl/limit.h"
 
 enum {
     OTHERS_BYTES_DEFAULT = 1 << 30,
@@ -188,6 +189,7 @@ void store_counts(const struct store *s, struct store_counts *out)
         .others_bytes = (uint64_t)atomic_load(&s->shown.others_bytes),
         .evicted = (uint64_t)atomic_load(&s->shown.evicted),
         .refused = (uint64_t)atomic_load(&s->shown.refused),
+        .memory_bytes = (uint64_t)sqlite3_memory_used(),
     };
 }
 
@@ -293,6 +295,8 @@ enum err store_open(const struct store_config *config, wall_ms wall,
                               ? (int64_t)config->catalogue_bytes_max
                               : OTHERS_BYTES_DEFAULT;
     why[0] = '\0';
+    /* From there on connections reuse their own pages. */
+    (void)sqlite3_soft_heap_limit64(LIMIT_DATABASE_CACHE_BYTES_MAX);
     err = open_store(s, config, wall, why);
     if (err == OK) {
         *out = s;

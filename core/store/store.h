@@ -107,6 +107,7 @@ struct store_counts {
     uint64_t outbox;           /* publishes not yet all over the network */
     uint64_t others_bytes;     /* against catalogue_bytes_max */
     uint64_t evicted, refused; /* since the start */
+    uint64_t memory_bytes;     /* of SQLite, all connections */
 };
 /* Of the writer's last commit; any thread. */
 void store_counts(const struct store *s, struct store_counts *out);

@@ -20,8 +20,10 @@ LIMIT(MAILBOX_MAX, 1024, "requests of the gateway waiting for the core")
 LIMIT(READER_QUEUE_MAX, 256, "catalogue questions waiting for the reader")
 
 /* Memory and disk. */
-LIMIT(RECORDS_BYTES_MAX, 64 << 20, "DHT records in memory")
+/* kad.h keeps 131,072 records; one of a Debian package takes 0.84 KiB. */
+LIMIT(RECORDS_BYTES_MAX, 128 << 20, "DHT records in memory")
 LIMIT(CATALOGUE_BYTES_MAX, 1 << 30, "other people's packages on disk")
+LIMIT(DATABASE_CACHE_BYTES_MAX, 64 << 20, "pages of the database in memory")
 LIMIT(HOT_CACHE_BYTES_MAX, 32 << 20, "answers kept ready")
 
 /* Searching. */
