@@ -13,10 +13,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Preloaded into a node: its core stops at its next turn, or its other threads
- * get no memory, as long as the file $FAULTS_FILE says so. */
+/* Preloaded into a node: its core stops at its next turn, or when it has logged
+ * that it stopped; or its other threads get no memory; as long as the file
+ * $FAULTS_FILE says so. */
+enum { STANDS_NOT, STANDS_AT_ONCE, STANDS_AT_THE_END };
+
 struct faults {
     volatile uint32_t core_stands;
+    volatile uint32_t is_standing;
     volatile uint32_t calloc_refused; /* this size and more; 0: none */
     volatile uint32_t refused;        /* how often that was done */
 };
@@ -24,6 +28,7 @@ struct faults {
 extern void *__libc_calloc(size_t count, size_t size);
 
 static struct faults *faults;
+static volatile int has_ended;
 
 __attribute__((constructor)) static void open_faults(void)
 {
@@ -44,10 +49,21 @@ static int is_core(void)
     return gettid() == getpid();
 }
 
+static int must_stand(void)
+{
+    return faults->core_stands == STANDS_AT_ONCE ||
+           (faults->core_stands == STANDS_AT_THE_END && has_ended);
+}
+
 static void stand_still(void)
 {
-    while (faults != NULL && faults->core_stands && is_core())
+    if (faults == NULL || !is_core())
+        return;
+    while (must_stand()) {
+        faults->is_standing = 1;
         (void)poll(NULL, 0, 2);
+    }
+    faults->is_standing = 0;
 }
 
 int epoll_pwait(int fd, struct epoll_event *events, int max, int timeout,
@@ -78,6 +94,21 @@ int rename(const char *from, const char *to)
     if (strstr(to, "endpoints.json") != NULL)
         stand_still();
     return result;
+}
+
+/* A line of the log. */
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    static const char end[] = "host: stopped";
+    static ssize_t (*next)(int, const void *, size_t);
+
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "write");
+    if (fd == STDERR_FILENO && memmem(bytes, len, end, strlen(end)) != NULL) {
+        has_ended = 1;
+        stand_still();
+    }
+    return next(fd, bytes, len);
 }
 
 void *calloc(size_t count, size_t size)

@@ -11,36 +11,47 @@ import subprocess
 SOURCE = pathlib.Path(__file__).with_name("faults.c")
 
 
+FIELDS = ("core_stands", "is_standing", "calloc_refused", "refused")
+AT_ONCE, AT_THE_END = 1, 2
+
+
 class Faults:
     def __init__(self, folder, name="faults"):
         library, self.path = folder / f"{name}.so", folder / name
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1",
                         "-o", library, SOURCE, "-ldl"], check=True)
-        self.path.write_bytes(bytes(12))
+        self.path.write_bytes(bytes(4 * len(FIELDS)))
         with open(self.path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 12)
+            self.map = mmap.mmap(file.fileno(), 4 * len(FIELDS))
         self.env = {"LD_PRELOAD": str(library), "FAULTS_FILE": str(self.path)}
 
-    def _set(self, at, value):
-        self.map[at:at + 4] = struct.pack("=I", value)
+    def _set(self, field, value):
+        struct.pack_into("=I", self.map, 4 * FIELDS.index(field), value)
+
+    def _get(self, field):
+        return struct.unpack_from("=I", self.map, 4 * FIELDS.index(field))[0]
 
     @property
     def refused(self):
-        return struct.unpack("=I", self.map[8:12])[0]
+        return self._get("refused")
+
+    @property
+    def is_standing(self):
+        return self._get("is_standing")
 
     @contextlib.contextmanager
-    def core_stands(self):
-        self._set(0, 1)
+    def core_stands(self, when=AT_ONCE):
+        self._set("core_stands", when)
         try:
             yield
         finally:
-            self._set(0, 0)
+            self._set("core_stands", 0)
 
     @contextlib.contextmanager
     def no_memory(self, of=1):
         """Zeroed allocations of that size and more fail, but the core's."""
-        self._set(4, of)
+        self._set("calloc_refused", of)
         try:
             yield
         finally:
-            self._set(4, 0)
+            self._set("calloc_refused", 0)

@@ -24,7 +24,7 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from contract import Contract  # noqa: E402
-from faults import Faults  # noqa: E402
+from faults import AT_THE_END, Faults  # noqa: E402
 from keys import cid, stranger  # noqa: E402
 from raw import Raw, parse  # noqa: E402
 from rows import Rows, unchanged  # noqa: E402
@@ -410,9 +410,7 @@ def an_emptied_bucket_is_429():
         assert answer.headers["RateLimit-Policy"] == '"client";q=1;w=1'
     with unchanged(WORLD.strict, "requests over the limit"):
         check_all(spoil, lambda name: 429 in statuses(name))
-    refused = {limit["name"]: limit["refused"] for limit in
-               ask(WORLD.strict, "getLimits").json["limits"]}
-    assert refused["http_rate"] >= 10, refused
+    assert limit_of(WORLD.strict, "http_rate")["refused"] >= 10
 
 
 def some_are_never_limited():
@@ -969,10 +967,7 @@ def too_many_dials_are_503():
                 "Authorization": f"Bearer {node.token}",
                 "Content-Type": "application/json",
                 "Content-Length": len(body)}) + "\r\n" + body)
-        dials = next(l for l in wait_until(lambda: [
-            l for l in ask(node, "getLimits").json["limits"]
-            if l["name"] == "dials" and l["use"] >= 32], "32 dials"))
-        assert dials["use"] == dials["limit"], dials
+        wait_until(lambda: limit_of(node, "dials")["use"] == 32, "32 dials")
         ask(node, "connectPeer").problem(503, "limit")
     finally:
         for raw in waiting:
@@ -1022,9 +1017,9 @@ def no_peers_is_504():
 
 
 @contextlib.contextmanager
-def deaf_node():
+def deaf_node(faults):
     """A node whose one peer has been stopped after they met."""
-    with Network(2, watch=CONTRACT.watch,
+    with Network(2, watch=CONTRACT.watch, env=faults.env,
                  args=["--http-conns-max", "4096"]) as net:
         net.wait_connected()
         wait_until(lambda: net[1].count("routing_table_peers") >= 1, "table")
@@ -1035,8 +1030,10 @@ def deaf_node():
             net[0].process.send_signal(signal.SIGCONT)
 
 
-def peer_that_never_answers():
-    with deaf_node() as node:
+@beside
+def a_peer_that_never_answers_ends_with_the_deadline():
+    faults = Faults(WORLD.folder, "deaf")
+    with deaf_node(faults) as node:
         for name in LOOKUPS:
             for query, headers, least, most in (
                     ("timeout=150ms", {}, 0.15, 1.15),
@@ -1059,7 +1056,8 @@ def peer_that_never_answers():
         assert time.monotonic() - start < 1.2
         assert answer.json["stored"]["acked"] == 0, answer.json["stored"]
         flood(node)
-        second_sigterm_says_draining(node)
+        with faults.core_stands(AT_THE_END):
+            second_sigterm_says_draining(node, faults)
 
 
 def flood(node):
@@ -1084,35 +1082,28 @@ def flood(node):
     wait_until(lambda: ask(node, "listPeers").status == 200, "room again")
 
 
-def second_sigterm_says_draining(node):
-    """Who is impatient skips the wait for requests in flight."""
+def limit_of(node, name):
+    limits = ask(node, "getLimits").expect(200).json["limits"]
+    return next(limit for limit in limits if limit["name"] == name)
+
+
+def second_sigterm_says_draining(node, faults):
+    """Who is impatient skips the wait for requests in flight; those that come
+    after the core has ended are told."""
     half = []
-    for name in OF_THE_CORE + LOOKUPS + ["search"]:
+    for name in OF_THE_CORE + LOOKUPS:
         op, raw = OPS[name], Raw(node.endpoints["http"], CONTRACT.watch)
-        raw.send(raw.head(op.method, op.path, {
-            "Authorization": f"Bearer {node.token}", **NO_CACHE}))
-        half.append((op, raw))
-
-    def said(text):
-        return any(text in line for line in node.lines)
-
+        half.append((op, raw.send(raw.head(op.method, op.path, {
+            "Authorization": f"Bearer {node.token}", **NO_CACHE}))))
     node.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: said("finishing requests"), "the first")
+    wait_until(lambda: any("finishing requests" in line
+                           for line in node.lines), "the first")
     node.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: said("closing connections"), "the second")
+    wait_until(lambda: faults.is_standing, "the second")
     for op, raw in half:
         raw.send("\r\n")
-    draining = 0
-    for op, raw in half:
-        try:
-            answer = raw.answer(op.method, op.path)
-        except (OSError, http.client.HTTPException):
-            continue  # the process was quicker
-        finally:
-            raw.close()
-        expect_problem(answer, 503, "draining")
-        draining += 1
-    assert draining, "nobody was told"
+        expect_problem(raw.answer(op.method, op.path), 503, "draining")
+        raw.close()
 
 
 # ---- A core that stands, a store that fails, no memory. ------------------
@@ -1142,6 +1133,7 @@ def a_core_that_stands_is_told_of():
     with Standing(**options) as node:
         wait_until(lambda: ask(node, "startupz").status == 200, "start")
         with faults.core_stands():
+            wait_until(lambda: faults.is_standing, "to stand")
             start = time.monotonic()
             ask(node, "listPeers").problem(503, "busy")
             assert time.monotonic() - start < 11.5
@@ -1212,17 +1204,19 @@ def a_store_that_fails_is_503():
 
 @beside
 def a_store_that_cannot_write_is_not_ready():
-    node = WORLD.other
-    with contextlib.closing(sqlite3.connect(node.dir / "souk.db")) as db:
-        db.execute("BEGIN IMMEDIATE")
-        ask(node, "publish", "timeout=100ms").problem(503, "busy")
-        ask(node, "publish").problem(503, "store")
-        wait_until(lambda: ask(node, "readyz").status == 503, "readyz", 5)
-        ask(node, "livez").expect(200)
-        ask(node, "search").expect(200)
-        db.execute("ROLLBACK")
-    ask(node, "publish").expect(201)
-    wait_until(lambda: ask(node, "readyz").status == 200, "readyz", 5)
+    with Node(args=["--standalone"], watch=CONTRACT.watch) as node:
+        with contextlib.closing(sqlite3.connect(node.dir / "souk.db")) as db:
+            db.execute("BEGIN IMMEDIATE")
+            ask(node, "publish", "timeout=20s").problem(503, "store")
+            wait_until(lambda: ask(node, "readyz").status == 503, "readyz", 5)
+            ask(node, "livez").expect(200)
+            ask(node, "search").expect(200)
+            ask(node, "publish", "timeout=100ms").problem(503, "busy")
+            db.execute("ROLLBACK")
+        # What came too late for its client may still have been done.
+        ask(node, "publish").expect(200, 201)
+        ask(node, "publish").expect(200)
+        wait_until(lambda: ask(node, "readyz").status == 200, "readyz", 5)
 
 
 # ---- HTTP itself. ---------------------------------------------------------
@@ -1376,9 +1370,8 @@ def a_client_that_leaves_frees_its_place():
         with Raw(node.endpoints["http"]) as raw:
             raw.send(raw.head("POST", "/api/v1/packages",
                               {"Content-Length": 100}) + "\r\n{")
-    limit = lambda: next(l["use"] for l in ask(node, "getLimits")  # noqa: E731
-                         .json["limits"] if l["name"] == "http_connections")
-    wait_until(lambda: limit() < 20, lambda: f"connections: {limit()}")
+    wait_until(lambda: limit_of(node, "http_connections")["use"] < 20,
+               lambda: str(limit_of(node, "http_connections")))
 
 
 # ---- Manners of every answer. ---------------------------------------------
@@ -1532,13 +1525,6 @@ def cursors_are_of_one_list():
     # Another node did not make it.
     points_at(WORLD.alone.get(f"/api/v1/search?q=many&cursor={cursor}"),
               "inval", "#/query/cursor")
-
-
-# ---- The never-ending peer. ------------------------------------------------
-
-@beside
-def a_peer_that_never_answers_ends_with_the_deadline():
-    peer_that_never_answers()
 
 
 # ---- The balance. ---------------------------------------------------------
