@@ -258,6 +258,7 @@ static enum err open_loops(struct gateway *g,
             return complain(why, ERR_STORE, "the catalogue cannot be read");
     }
     atomic_store(&g->loops_busy, count);
+    atomic_store(&g->loops_listening, count);
     TRY(open_public(g, config->http, why));
     if (config->admin != NULL && config->admin[0] != '\0')
         TRY(open_admin(g, config->admin, why));

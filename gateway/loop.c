@@ -94,6 +94,7 @@ static void begin_drain(struct loop *l)
     for (unsigned i = 0; i < 2; i++)
         if (l->daemons[i] != NULL)
             daemon_quiesce(l->daemons[i]);
+    atomic_fetch_sub(&l->gateway->loops_listening, 1);
 }
 
 static void close_handles(struct loop *l)

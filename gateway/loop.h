@@ -62,7 +62,7 @@ struct gateway {
 
     struct gauge conns, bodies, throttled;
     atomic_bool is_draining;
-    atomic_uint loops_busy; /* not drained yet */
+    atomic_uint loops_listening, loops_busy; /* not drained yet */
 
     struct loop *loops;
     unsigned loop_count;

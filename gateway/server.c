@@ -280,8 +280,10 @@ static void add_headers(struct MHD_Response *mr, const struct exchange *x)
         add(mr, "WWW-Authenticate", CHALLENGE);
     if (x->has_rate)
         add_rate(mr, x);
-    if (r->must_close ||
-        atomic_load_explicit(&x->gateway->is_draining, memory_order_relaxed))
+    /* Not while anybody still listens: who is sent away comes back at once, and
+     * would be lost with the last listener's queue. */
+    if (r->must_close || atomic_load_explicit(&x->gateway->loops_listening,
+                                              memory_order_relaxed) == 0)
         add(mr, "Connection", "close");
 }
 
@@ -474,28 +476,48 @@ static void cut_older(struct loop *l, enum phase phase, duration max,
     }
 }
 
-/* Suspended connections are in nobody's epoll set. */
-static void find_gone(struct loop *l)
+/* What is left to read is for libmicrohttpd; then there is nothing more. */
+static void cut_if_silent(struct connection *c)
+{
+    char byte;
+
+    if (!c->is_gone && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        cut(c);
+}
+
+/* Who left, of those in |phase| for |since| at least.  Suspended connections
+ * are in nobody's epoll set; of the others libmicrohttpd overlooks an end that
+ * came together with the last bytes. */
+static void find_gone(struct loop *l, enum phase phase, duration since,
+                      tstamp now)
 {
     enum { BATCH = 128 };
     struct connection *at[BATCH];
     struct pollfd fds[BATCH];
-    struct list *link = l->phases[PHASE_WAITING].next;
+    struct list *link = l->phases[phase].next;
+    bool is_over = false;
 
-    while (link != &l->phases[PHASE_WAITING]) {
+    while (link != &l->phases[phase] && !is_over) {
         nfds_t n = 0;
 
-        for (; link != &l->phases[PHASE_WAITING] && n < BATCH;
-             link = link->next) {
+        for (; link != &l->phases[phase] && n < BATCH; link = link->next) {
             at[n] = LIST_ENTRY(link, struct connection, link);
+            is_over = now < tstamp_add(at[n]->since, since);
+            if (is_over)
+                break;
             fds[n] = (struct pollfd){.fd = at[n]->fd, .events = POLLRDHUP};
             n++;
         }
         if (poll(fds, n, 0) <= 0)
             continue;
-        for (nfds_t i = 0; i < n; i++)
-            if (fds[i].revents != 0)
+        for (nfds_t i = 0; i < n; i++) {
+            if (fds[i].revents == 0)
+                continue;
+            if (phase == PHASE_WAITING)
                 at[i]->is_gone = true;
+            else
+                cut_if_silent(at[i]);
+        }
     }
 }
 
@@ -525,7 +547,9 @@ void server_tick(struct loop *l, tstamp now)
     cut_older(l, PHASE_BODY, BODY_MS * MILLISECONDS, now);
     cut_older(l, PHASE_DRAIN, DRAIN_MS * MILLISECONDS, now);
     cut_older(l, PHASE_SENDING, SENDING_MS * MILLISECONDS, now);
-    find_gone(l);
+    for (enum phase phase = PHASE_IDLE; phase < PHASE_WAITING; phase++)
+        find_gone(l, phase, GONE_MS * MILLISECONDS, now);
+    find_gone(l, PHASE_WAITING, 0, now);
     end_waiting(l, now);
     for (unsigned i = 0; i < 2; i++)
         if (l->daemons[i] != NULL)
