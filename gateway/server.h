@@ -21,6 +21,7 @@ enum {
     DRAIN_BYTES_MAX = 16 << 20,
     SENDING_MS = 600000,
     STALLED_S = 60,        /* libmicrohttpd's own: no byte moved */
+    GONE_MS = 500,         /* then look whether the client left */
     LATE_MS = 250,         /* after its deadline a request is answered here */
     TICK_MS = 100,         /* how often the above is looked at */
     IDLE_DRAIN_MS = 300,   /* while draining, so that nobody is cut mid-air */
