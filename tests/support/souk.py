@@ -7,6 +7,7 @@
 
 Nothing here sleeps for luck: every wait is for a condition, with a limit.
 """
+import atexit
 import http.client
 import json
 import os
@@ -201,6 +202,7 @@ class Node:
             self.command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL, text=True, errors="replace",
             env=environment)
+        atexit.register(self.process.kill)
         self.reader = threading.Thread(target=self._read, daemon=True,
                                        args=(self.process,))
         self.reader.start()
