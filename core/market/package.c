@@ -100,6 +100,30 @@ const char *package_id_fold_dashes(const struct package_id *id,
     return out;
 }
 
+/* `id` comes before all that could look like it in a canonical record. */
+bool package_id_peek(struct span record, char out[PACKAGE_TEXT_MAX])
+{
+    static const char start[] = "\"id\":{\"name\":\"";
+    static const char middle[] = "\",\"namespace\":\"";
+    const char *at, *end, *ns, *limit = (const char *)record.data + record.len;
+    int n;
+
+    at = memmem(record.data, record.len, start, sizeof(start) - 1);
+    if (at == NULL)
+        return false;
+    at += sizeof(start) - 1;
+    end = memmem(at, (size_t)(limit - at), middle, sizeof(middle) - 1);
+    if (end == NULL)
+        return false;
+    ns = end + sizeof(middle) - 1;
+    limit = memchr(ns, '"', (size_t)(limit - ns));
+    if (limit == NULL)
+        return false;
+    n = snprintf(out, PACKAGE_TEXT_MAX, "%.*s/%.*s", (int)(limit - ns), ns,
+                 (int)(end - at), at);
+    return n > 0 && n < PACKAGE_TEXT_MAX;
+}
+
 bool package_ns_owner(const struct package_id *id, struct peer_id *owner)
 {
     memset(owner, 0, sizeof(*owner));

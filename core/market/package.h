@@ -39,6 +39,10 @@ const char *package_id_format(const struct package_id *id,
 const char *package_id_fold_dashes(const struct package_id *id,
                                    char out[PACKAGE_TEXT_MAX]);
 
+/* "ns/name" of a record known to be good, without parsing all of it; false: not
+ * in canonical form, or no record. */
+bool package_id_peek(struct span record, char out[PACKAGE_TEXT_MAX]);
+
 bool package_ns_is_valid(struct span ns); /* either form */
 bool package_name_is_valid(struct span name);
 /* The key a '~' namespace belongs to.  false: a plain namespace. */

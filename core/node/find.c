@@ -254,10 +254,44 @@ static void accept(struct node *n, struct span bytes,
 {
     struct action *a = action_push(n, NODE_ACCEPT);
 
+    known_add(n, bytes);
     a->act.accept.bytes = action_copy(n, a, bytes);
     a->act.accept.from = *from;
     a->act.accept.source = ACCEPT_SEARCH;
     a->act.accept.reputation = reputation_score(n->reputation, from, n->wall);
+}
+
+static void add_found(struct node *n, struct search *s, const struct ask *a,
+                      const struct search_hit *hit,
+                      const struct peer_id *publisher, bool is_new)
+{
+    struct found_record *f =
+        request_add_record(s->pending->request, hit->record);
+
+    if (f == NULL)
+        return;
+    f->publisher = *publisher;
+    f->source = a->peer;
+    f->score = hit->score;
+    f->source_reputation = reputation_score(n->reputation, &a->peer, n->wall);
+    f->is_new = is_new;
+}
+
+/* The catalogue has it, so what it is and whether it matches is known there.
+ */
+static bool take_known_hit(struct node *n, struct search *s,
+                           const struct ask *a, const struct search_hit *hit)
+{
+    static const struct peer_id nobody;
+    enum known known = known_look(n, hit->record);
+    char name[PACKAGE_TEXT_MAX];
+
+    if (known == KNOWN_NOT)
+        return false;
+    if (package_id_peek(hit->record, name))
+        reputation_provided(n->reputation, &a->peer, span_str(name), n->wall);
+    add_found(n, s, a, hit, &nobody, known == KNOWN_JUST_NOW);
+    return true;
 }
 
 /* Verified before it is believed: neither the record nor that it matches is
@@ -265,11 +299,12 @@ static void accept(struct node *n, struct span bytes,
 static void take_hit(struct node *n, struct search *s, struct ask *a,
                      const struct search_hit *hit)
 {
-    struct found_record *f;
     struct query_doc doc;
     struct record record;
     char name[PACKAGE_TEXT_MAX];
 
+    if (take_known_hit(n, s, a, hit))
+        return;
     if (validator_open(n->validator, hit->record, &record, n->mem) != OK) {
         peer_learn(n, &a->peer, REPUTATION_RECORD_BAD, REPUTATION_NO_SAMPLE);
         return;
@@ -278,16 +313,8 @@ static void take_hit(struct node *n, struct search *s, struct ask *a,
                         span_str(package_id_format(&record.id, name)), n->wall);
     accept(n, hit->record, &a->peer);
     if (query_doc_init(&doc, &record) == OK) {
-        if (query_matches(&s->query, &doc)) {
-            f = request_add_record(s->pending->request, hit->record);
-            if (f != NULL) {
-                f->publisher = record.publisher;
-                f->source = a->peer;
-                f->score = hit->score;
-                f->source_reputation =
-                    reputation_score(n->reputation, &a->peer, n->wall);
-            }
-        }
+        if (query_matches(&s->query, &doc))
+            add_found(n, s, a, hit, &record.publisher, true);
         query_doc_release(&doc);
     }
     record_release(&record);

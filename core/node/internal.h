@@ -45,6 +45,7 @@ enum {
     TERMS_PROVIDING_MAX = 8, /* term lookups at once */
     SEARCH_CANDIDATES_MAX = 64,
     SEARCH_TERMS_ASKED_MAX = 3, /* provider lookups of one search */
+    KNOWN_CHUNKS = 512,         /* 65,536 marks of records, 8 bytes each */
     SEARCHES_SERVED_MAX = 64,   /* of peers, waiting for the catalogue */
     SEARCH_RATE_PER_MINUTE = 6000,
     SEARCH_BURST = 400,
@@ -416,6 +417,7 @@ struct node {
     } outbox;
     struct list announces; /* struct pending, waiting for their outbox id */
 
+    struct known_chunk *known[KNOWN_CHUNKS];
     struct term *terms;
     struct list term_queue;
     size_t terms_provided, terms_providing;
@@ -575,6 +577,16 @@ void find_end(struct node *n, struct search *s, enum err err,
               const char *reason);
 enum err find_serve(struct node *n, struct flow *f, struct span data);
 void find_flow_gone(struct node *n, struct flow *f);
+
+/* known.c: what the catalogue was given not long ago */
+enum known {
+    KNOWN_NOT,
+    KNOWN_JUST_NOW, /* it may not be written yet */
+    KNOWN_WELL,
+};
+enum known known_look(const struct node *n, struct span record);
+void known_add(struct node *n, struct span record);
+void known_release(struct node *n);
 
 /* outbox.c: announcing what was published */
 void outbox_start(struct node *n);

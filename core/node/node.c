@@ -166,6 +166,7 @@ void node_free(struct node *n)
     MAP_FOR_EACH(n->peers, peer, peer_tmp)
         peer_free(n, peer);
     maps_free(n);
+    known_release(n);
     while ((entry = list_pop_front(&n->actions)) != NULL) {
         struct action *a = LIST_ENTRY(entry, struct action, link);
 

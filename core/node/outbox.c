@@ -236,6 +236,7 @@ static void work_start(struct node *n, const struct outbox_item *item)
         add_terms(n, &head);
         record_release(&head);
         announce(n, item);
+        known_add(n, item->head);
     } else {
         log_error(n->log, "node", "an outbox entry is no record id=%lld",
                   (long long)item->id);

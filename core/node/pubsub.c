@@ -167,6 +167,7 @@ static void push_accept(struct node *n, struct span bytes,
 {
     struct action *a = action_push(n, NODE_ACCEPT);
 
+    known_add(n, bytes);
     a->act.accept.bytes = action_copy(n, a, bytes);
     a->act.accept.from = *from;
     a->act.accept.source = ACCEPT_GOSSIP;

@@ -464,31 +464,6 @@ static void answer_page(struct exchange *x)
 
 /* ---- The network. ---- */
 
-/* The package a record is about, without parsing all of it: `id` comes before
- * all that could look like it in a canonical record. */
-static bool peek_package(struct span record, char out[PACKAGE_TEXT_MAX])
-{
-    static const char start[] = "\"id\":{\"name\":\"";
-    static const char middle[] = "\",\"namespace\":\"";
-    const char *at, *end, *ns, *limit = (const char *)record.data + record.len;
-    int n;
-
-    at = memmem(record.data, record.len, start, sizeof(start) - 1);
-    if (at == NULL)
-        return false;
-    at += sizeof(start) - 1;
-    end = memmem(at, (size_t)(limit - at), middle, sizeof(middle) - 1);
-    if (end == NULL)
-        return false;
-    ns = end + sizeof(middle) - 1;
-    limit = memchr(ns, '"', (size_t)(limit - ns));
-    if (limit == NULL)
-        return false;
-    n = snprintf(out, PACKAGE_TEXT_MAX, "%.*s/%.*s", (int)(limit - ns), ns,
-                 (int)(end - at), at);
-    return n > 0 && n < PACKAGE_TEXT_MAX;
-}
-
 static void remember_sources(struct search *s, const struct request *r)
 {
     size_t n = r->record_count < SEARCH_SOURCES_MAX ? r->record_count
@@ -499,8 +474,17 @@ static void remember_sources(struct search *s, const struct request *r)
         struct source *source = &s->sources[s->source_count];
 
         source->peer = r->records[i].source;
-        s->source_count += peek_package(r->records[i].bytes, source->package);
+        s->source_count +=
+            package_id_peek(r->records[i].bytes, source->package);
     }
+}
+
+static bool has_new(const struct request *r)
+{
+    for (size_t i = 0; i < r->record_count; i++)
+        if (r->records[i].is_new)
+            return true;
+    return false;
 }
 
 static void flushed(struct exchange *x, struct job *job)
@@ -524,7 +508,7 @@ static void found(struct exchange *x, struct request *r)
     if (!s->lookup.complete && s->lookup.reason == NULL)
         s->lookup.reason = err_code(r->err);
     remember_sources(s, r);
-    if (r->record_count > 0) {
+    if (has_new(r)) {
         struct job *job = job_flush();
 
         if (job != NULL && exchange_write(x, job, flushed) == OK)

@@ -90,10 +90,12 @@ struct lookup_report {
     duration elapsed;
 };
 
-/* A record that came from the network, verified. */
+/* A record that came from the network, verified, now or (SEARCH, not |is_new|)
+ * when the catalogue got it. */
 struct found_record {
-    struct span bytes; /* the record as it came */
-    struct peer_id publisher;
+    struct span bytes;        /* the record as it came */
+    bool is_new;              /* SEARCH: on its way to the catalogue */
+    struct peer_id publisher; /* SEARCH: none unless verified now */
     struct peer_id source;    /* who sent it; len 0: several */
     double score;             /* text score the source gave (search) */
     double source_reputation; /* 0…1 */

@@ -154,6 +154,43 @@ static void a_late_comer_finds_by_words_what_it_never_heard(void **state)
     sim_free(s);
 }
 
+static bool search_brings_new(struct sim *s, unsigned i)
+{
+    struct request *r = sim_search(s, i, "lib", 3, 2 * SECONDS);
+    bool is_new = false;
+
+    assert_true(r->record_count >= 1);
+    for (size_t k = 0; k < r->record_count; k++)
+        is_new = is_new || r->records[k].is_new;
+    request_free(r);
+    return is_new;
+}
+
+/* What every peer sends with every answer is verified and stored once, until
+ * the catalogue may have let it go. */
+static void a_record_found_again_costs_nothing(void **state)
+{
+    struct sim *s = quiet_network(6, 4);
+    unsigned late;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        (void)sim_add_knowing(s, i == 0 ? SIM_NOBODY : 0, SIM_NOBODY);
+    assert_true(sim_settle(s, 2, 60 * SECONDS));
+    publish(s, 0, "org/lib", "1.0.0");
+    sim_run(s, 10 * SECONDS);
+    assert_false(search_brings_new(s, 1)); /* heard by gossip */
+    assert_false(search_brings_new(s, 0)); /* its own */
+    late = sim_add_knowing(s, 0, SIM_NOBODY);
+    assert_true(sim_settle(s, 3, 60 * SECONDS));
+    assert_true(search_brings_new(s, late));
+    sim_run(s, 5 * SECONDS);
+    assert_false(search_brings_new(s, late));
+    sim_run(s, 11 * MINUTES);
+    assert_true(search_brings_new(s, late));
+    sim_free(s);
+}
+
 static void reputation_follows_what_peers_do(void **state)
 {
     struct sim *s = star(5, 3);
@@ -394,6 +431,7 @@ int main(void)
         cmocka_unit_test(an_announcement_is_heard_once_by_each),
         cmocka_unit_test(a_node_finds_peers_it_was_not_told_of),
         cmocka_unit_test(a_late_comer_finds_by_words_what_it_never_heard),
+        cmocka_unit_test(a_record_found_again_costs_nothing),
         cmocka_unit_test(reputation_follows_what_peers_do),
         cmocka_unit_test(two_versions_of_a_package_coexist),
         cmocka_unit_test(a_partition_heals),

@@ -1145,6 +1145,27 @@ static void another_version_is_the_head(void **state)
 
 /* ---- Names and times. ---- */
 
+static void another_packages_name_is_peeked(void **state)
+{
+    struct ed25519_keypair key = fixture_key(1);
+    char text[PACKAGE_TEXT_MAX];
+    struct record r;
+
+    (void)state;
+    fixture_signed(&r, "org/lib", "1.0.0",
+                   "},\"dependencies\":[{\"package_id\":{\"name\":\"other\","
+                   "\"namespace\":\"some\"},\"version_requirement\":\"Any\","
+                   "\"optional\":false}],\"stats\":{",
+                   &key, 1);
+    assert_true(package_id_peek(buf_span(&r.bytes), text));
+    assert_string_equal("org/lib", text);
+    record_release(&r);
+    assert_false(package_id_peek(SPAN_LIT("{\"id\":{\"name\":\"lib"), text));
+    assert_false(package_id_peek(
+        SPAN_LIT("{\"id\":{\"name\":\"lib\",\"namespace\":\"o"), text));
+    assert_false(package_id_peek(SPAN_LIT("{}"), text));
+}
+
 static void a_name_is_read_wrongly(void **state)
 {
     struct package_id id;
@@ -1329,6 +1350,7 @@ int main(void)
         cmocka_unit_test(the_same_publish_is_not_recognised_or_another_one_is),
         cmocka_unit_test(selection_is_not_a_total_order),
         cmocka_unit_test(another_version_is_the_head),
+        cmocka_unit_test(another_packages_name_is_peeked),
         cmocka_unit_test(a_name_is_read_wrongly),
         cmocka_unit_test(a_time_is_read_or_written_wrongly),
         cmocka_unit_test(a_failed_allocation_is_not_survived),
