@@ -308,6 +308,10 @@ static enum MHD_Result send_response(struct connection *c)
     if (mr == NULL)
         return MHD_NO;
     add_headers(mr, &c->x);
+    /* Else libmicrohttpd sends the last chunk of the body a HEAD has not. */
+    if (c->x.is_head && c->x.response.produce != NULL)
+        (void)MHD_set_response_options(mr, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
+                                       MHD_RO_END);
     set_phase(c, PHASE_SENDING);
     result = MHD_queue_response(c->mhd, c->x.response.status, mr);
     MHD_destroy_response(mr);
