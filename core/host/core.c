@@ -80,12 +80,10 @@ static void add_limit(struct request *r, struct limit_info info)
 static void add_own_limits(struct host *h, struct request *r)
 {
     struct worker_status w;
-    struct store_counts counts;
     struct limit_info mailbox;
 
     mailbox_usage(&h->core.mailbox, &mailbox);
     worker_status(h->worker, &w);
-    store_counts(h->config.store, &counts);
     add_limit(r, mailbox);
     add_limit(r, (struct limit_info){.name = "resolves_in_flight",
                                      .limit = LIMIT_RESOLVES_IN_FLIGHT,
@@ -102,7 +100,7 @@ static void add_own_limits(struct host *h, struct request *r)
                                                 h->accepts_refused});
     add_limit(r, (struct limit_info){.name = "database_cache_bytes",
                                      .limit = LIMIT_DATABASE_CACHE_BYTES_MAX,
-                                     .use = counts.memory_bytes});
+                                     .use = store_memory()});
 }
 
 void core_answer(struct host *h, struct request *r)

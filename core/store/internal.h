@@ -59,6 +59,7 @@ struct store {
     struct cache *cache;
     const struct log *log;
     const struct mem *mem;
+    bool is_synced; /* commits wait for the disk now */
     struct tally tally;
     struct shown shown;
     bool index_is_confused;       /* see index_settle() */

@@ -30,7 +30,7 @@ enum job_type {
     JOB_YANK,
     JOB_UNYANK,
     JOB_PIN,
-    JOB_FLUSH, /* nothing itself: what was written behind is durable now */
+    JOB_FLUSH, /* nothing itself: what was written behind can be read now */
     /* Nobody waits for these, unless they have a done(): written behind. */
     JOB_ACCEPT,
     JOB_OUTBOX_DONE,
@@ -109,7 +109,7 @@ struct job *job_unyank(const struct package_id *id,
                        const struct semver *version);
 /* From now on |owner| owns the namespace of |id|, if nobody does yet. */
 struct job *job_pin(const struct package_id *id, const struct peer_id *owner);
-/* Done when what was submitted behind before it is durable (of a queue that is
+/* Done when what was submitted behind before it can be read (of a queue that is
  * not longer than WORKER_BEHIND_GROUP_MAX). */
 struct job *job_flush(void);
 

@@ -130,12 +130,36 @@ static void fail_all(struct job *const *jobs, size_t count, enum err err)
     }
 }
 
+/* Only what somebody waits for must outlive a power failure once it is
+ * answered; what is written behind may be a checkpoint older then, and asks no
+ * disk to hurry.  The database is whole in either case, and after kill -9
+ * nothing is missing. */
+static bool must_last(struct job *const *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (job_is_urgent(jobs[i]) && jobs[i]->type != JOB_FLUSH)
+            return true;
+    return false;
+}
+
+static enum err sync_set(struct store *s, bool is_synced)
+{
+    if (s->is_synced == is_synced)
+        return OK;
+    TRY(db_exec(&s->db, is_synced ? "PRAGMA synchronous=FULL"
+                                  : "PRAGMA synchronous=NORMAL"));
+    s->is_synced = is_synced;
+    return OK;
+}
+
 void store_perform(struct store *s, struct job *const *jobs, size_t count,
                    wall_ms wall)
 {
     struct txn t;
-    enum err err = txn_begin(s, &t);
+    enum err err = sync_set(s, must_last(jobs, count));
 
+    if (err == OK)
+        err = txn_begin(s, &t);
     if (err != OK) {
         atomic_store(&s->shown.writes, false);
         fail_all(jobs, count, err);

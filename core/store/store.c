@@ -49,6 +49,7 @@ static enum err pragmas(struct store *s)
                         "PRAGMA cache_size=-8192;"
                         "PRAGMA temp_store=MEMORY;"
                         "PRAGMA trusted_schema=OFF"));
+    s->is_synced = true;
     return OK;
 }
 
@@ -189,8 +190,12 @@ void store_counts(const struct store *s, struct store_counts *out)
         .others_bytes = (uint64_t)atomic_load(&s->shown.others_bytes),
         .evicted = (uint64_t)atomic_load(&s->shown.evicted),
         .refused = (uint64_t)atomic_load(&s->shown.refused),
-        .memory_bytes = (uint64_t)sqlite3_memory_used(),
     };
+}
+
+uint64_t store_memory(void)
+{
+    return (uint64_t)sqlite3_memory_used();
 }
 
 bool store_writes(const struct store *s)

@@ -25,9 +25,10 @@
  * owns the store while the node runs.  The simulator has none of them: it opens
  * a store in memory and calls store_perform() itself.
  *
- * What store_perform() answered OK survives kill -9 and power loss.  The store
- * executes decisions, it takes none: who owns a name, what is the same content
- * and which version heads a package is core/market's. */
+ * What store_perform() answered OK survives kill -9 and, if somebody waited for
+ * it (job.h), power loss.  The store executes decisions, it takes none: who
+ * owns a name, what is the same content and which version heads a package is
+ * core/market's. */
 struct store;
 
 enum {
@@ -84,9 +85,9 @@ MUST_USE
 enum err store_load(struct store *s, const struct store_sink *sink,
                     wall_ms wall);
 
-/* Do |jobs| in one transaction and make it durable; each job gets its own
- * result in job->err, and one that fails undoes only itself.  If the commit
- * fails every job gets that error.  Does not call job->done. */
+/* Do |jobs| in one transaction, durable if somebody waits for one of them; each
+ * job gets its own result in job->err, and one that fails undoes only itself.
+ * If the commit fails every job gets that error.  Does not call job->done. */
 void store_perform(struct store *s, struct job *const *jobs, size_t count,
                    wall_ms wall);
 
@@ -107,9 +108,10 @@ struct store_counts {
     uint64_t outbox;           /* publishes not yet all over the network */
     uint64_t others_bytes;     /* against catalogue_bytes_max */
     uint64_t evicted, refused; /* since the start */
-    uint64_t memory_bytes;     /* of SQLite, all connections */
 };
 /* Of the writer's last commit; any thread. */
 void store_counts(const struct store *s, struct store_counts *out);
+/* Bytes SQLite holds, all connections of the process; any thread. */
+uint64_t store_memory(void);
 
 #endif /* STORE_STORE_H */
