@@ -52,11 +52,11 @@ void rpc_answered(struct node *n, struct rpc *r, struct span msg)
 
     rpc_detach(r);
     rpc_free(n, r);
-    rpcs_next(n, p);
     if (ask != NULL)
         find_answered(n, ask, msg);
     else
         kad_on_answer(n->kad, kad, msg, n->now, n->wall);
+    rpcs_next(n, p); /* may take, or end, the stream that |msg| is in */
 }
 
 void rpc_failed(struct node *n, struct rpc *r, enum err err)
@@ -273,17 +273,21 @@ enum err rpc_data(struct node *n, struct flow *f, struct span data)
         return OK; /* late words of one we no longer wait for */
     while (data.len > 0) {
         struct rpc *r = f->u.rpc;
+        bool is_alone;
 
         if (r == NULL)
             return ERR_PROTO; /* an answer to no question */
         TRY(delim_recv(&f->in, &data, &msg, &whole));
         if (!whole)
             break;
+        is_alone = data.len == 0;
         rpc_detach(r);
-        flow_rest(n, f);
+        if (is_alone)
+            flow_rest(n, f);
         rpc_answered(n, r, msg);
-        if (data.len > 0)
-            return ERR_PROTO;
+        /* A stream that rested may be gone; one that says more is not reused.
+         */
+        return is_alone ? OK : ERR_PROTO;
     }
     return OK;
 }

@@ -348,6 +348,38 @@ static void two(struct world *w)
     assert_ok(r->err);
 }
 
+/* ---- Questions. ---- */
+
+static void what_follows_an_answer_ends_its_stream_only(void **state)
+{
+    static const uint8_t message[100] = {1};
+    struct world w;
+    struct node *n;
+    struct peer *p;
+    struct flow *f;
+    struct buf framed;
+
+    (void)state;
+    two(&w);
+    n = w.nodes[0];
+    p = peer_find(n, &w.nodes[1]->self);
+    run(&w, 20 * SECONDS);
+    for (uint64_t k = 1; k <= PEER_ASKING_MAX + 1; k++)
+        assert_ok(
+            rpc_start(n, &p->id, SPAN_OF(message), true, k << 40, NULL, NULL));
+    f = LIST_ENTRY(peer_link(p)->flows.prev, struct flow, of_link);
+    buf_init(&framed, 4096, &mem_libc);
+    assert_ok(delim_put(&framed, SPAN_OF(message)));
+    assert_ok(buf_put(&framed, SPAN_OF(message)));
+    conn_stream_finish(f->link->conn, f->stream);
+    flow_data(n, f, buf_span(&framed));
+    buf_release(&framed);
+    while (n->kad_rpcs != NULL)
+        rpc_cancel(n, n->kad_rpcs);
+    assert_int_equal(0, p->asking_count);
+    world_release(&w);
+}
+
 /* ---- Limits. ---- */
 
 static void requests_beyond_the_limit_are_told_so(void **state)
@@ -505,6 +537,7 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
         cmocka_unit_test(connections_beyond_the_limits_are_refused),
