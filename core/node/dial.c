@@ -63,6 +63,14 @@ static void drop_links(struct node *n, struct dial *d)
             link_gone(n, l, ERR_CANCELLED);
 }
 
+/* Nobody is reached: tell those who wait for it. */
+static void dial_end(struct node *n, struct peer *p, enum err why)
+{
+    connects_done(n, p, ERR_DIAL_FAILED, err_text(why));
+    rpcs_unreachable(n, p, ERR_DIAL_FAILED);
+    peer_unhold(n, p);
+}
+
 static void dial_fail(struct node *n, struct dial *d)
 {
     struct peer *p = d->peer;
@@ -79,10 +87,32 @@ static void dial_fail(struct node *n, struct dial *d)
         n->now + (wait < DIAL_BACKOFF_MAX ? wait : DIAL_BACKOFF_MAX);
     log_info(n->log, "node", "dial failed peer=%s reason=\"%s\"",
              peer_id_format(&p->id, text), err_text(err));
-    peer_learn(n, &p->id, REPUTATION_DIAL_FAILED, REPUTATION_NO_SAMPLE);
-    connects_done(n, p, ERR_DIAL_FAILED, err_text(err));
-    rpcs_unreachable(n, p, ERR_DIAL_FAILED);
-    peer_unhold(n, p);
+    if (err != ERR_LIMIT) /* that is ours */
+        peer_learn(n, &p->id, REPUTATION_DIAL_FAILED, REPUTATION_NO_SAMPLE);
+    dial_end(n, p, err);
+}
+
+static struct dial *any_dial(const struct node *n)
+{
+    struct peer *p, *tmp;
+
+    MAP_FOR_EACH(n->peers, p, tmp)
+        if (p->dial != NULL)
+            return p->dial;
+    return NULL;
+}
+
+void dials_stop(struct node *n)
+{
+    struct dial *d;
+
+    while (n->dialling_count > 0 && (d = any_dial(n)) != NULL) {
+        struct peer *p = d->peer;
+
+        drop_links(n, d);
+        dial_free(n, d);
+        dial_end(n, p, ERR_DRAINING);
+    }
 }
 
 static void ask_name(struct node *n, struct dial *d, const struct endpoint *e,

@@ -464,6 +464,8 @@ void dial_link_failed(struct node *n, struct link *l, enum err err);
 void dial_succeeded(struct node *n, struct peer *p);
 void dial_timer(struct node *n, struct dial *d);
 void dial_free(struct node *n, struct dial *d);
+/* All of them, for good. */
+void dials_stop(struct node *n);
 bool dial_may_use(const struct node *n, const struct multiaddr *a,
                   bool is_operators);
 void bootstrap_dial(struct node *n);

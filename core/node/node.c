@@ -254,6 +254,7 @@ void node_drain(struct node *n, tstamp now)
 
     at(n, now);
     n->is_draining = true;
+    dials_stop(n);
     MAP_FOR_EACH(n->links, link, tmp)
         link_close(n, link);
     while (reputation_dirty_count(n->reputation) > 0)

@@ -348,6 +348,40 @@ static void two(struct world *w)
     assert_ok(r->err);
 }
 
+/* ---- The end. ---- */
+
+static void a_node_that_says_goodbye_dials_no_more(void **state)
+{
+    struct node_config config = {0};
+    struct world w;
+    struct node *n;
+    struct peer *p;
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, config);
+    (void)add(&w, config);
+    p = peer_get(n, &w.nodes[1]->self);
+    for (unsigned i = 900; i < 904; i++) { /* nobody is there */
+        struct multiaddr a = address(i);
+
+        peer_add_addr(n, p, &a, false);
+    }
+    (void)connect_over(&w, 0, 904, 1);
+    settle(&w);
+    run(&w, 300 * MILLISECONDS);
+    assert_int_equal(2, w.dials);
+    node_drain(n, w.now);
+    settle(&w);
+    assert_true(node_is_drained(n));
+    run(&w, 10 * SECONDS);
+    assert_int_equal(2, w.dials);
+    assert_true(node_is_drained(n));
+    assert_int_equal(1, w.answer_count);
+    assert_int_equal(0, n->dialling_count);
+    world_release(&w);
+}
+
 /* ---- Questions. ---- */
 
 static void what_follows_an_answer_ends_its_stream_only(void **state)
@@ -537,6 +571,7 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_that_says_goodbye_dials_no_more),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
