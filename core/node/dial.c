@@ -203,12 +203,29 @@ void dial_timer(struct node *n, struct dial *d)
     dial_fail(n, d);
 }
 
+/* What became known while it is under way; it gets its time. */
+static void dial_extend(struct node *n, struct dial *d)
+{
+    size_t before = d->addr_count;
+
+    for (size_t i = 0; i < d->peer->addr_count; i++)
+        add_candidate(d, &d->peer->addrs[i], 0);
+    if (d->addr_count == before)
+        return;
+    d->is_operators = true;
+    d->deadline = n->now + DIAL_WITHIN;
+    node_timer_set(n, &d->timer, n->now);
+}
+
 enum err dial_start(struct node *n, struct peer *p, bool is_impatient)
 {
     struct dial *d;
 
-    if (p->dial != NULL)
+    if (p->dial != NULL) {
+        if (is_impatient)
+            dial_extend(n, p->dial);
         return OK;
+    }
     if (n->config.is_standalone || n->is_draining)
         return ERR_DIAL_FAILED;
     if (reputation_is_banned(n->reputation, &p->id, n->wall))

@@ -382,6 +382,29 @@ static void a_node_that_says_goodbye_dials_no_more(void **state)
     world_release(&w);
 }
 
+/* ---- Dialling. ---- */
+
+static void an_address_given_while_others_are_tried_is_tried_too(void **state)
+{
+    struct node_config config = {0};
+    struct request *first, *second;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, config);
+    (void)add(&w, config);
+    first = connect_over(&w, 0, 900, 1); /* nobody is there */
+    run(&w, SECONDS);
+    assert_int_equal(1, w.dials);
+    second = connect_over(&w, 0, 1, 1);
+    run(&w, 15 * SECONDS);
+    assert_true(is_answered(&w, first) && is_answered(&w, second));
+    assert_ok(second->err);
+    assert_ok(first->err);
+    world_release(&w);
+}
+
 /* ---- Questions. ---- */
 
 static void what_follows_an_answer_ends_its_stream_only(void **state)
@@ -572,6 +595,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_says_goodbye_dials_no_more),
+        cmocka_unit_test(an_address_given_while_others_are_tried_is_tried_too),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
