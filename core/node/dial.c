@@ -150,9 +150,14 @@ static void ask_name(struct node *n, struct dial *d, const struct endpoint *e,
 static void connect_to(struct node *n, struct dial *d,
                        const struct multiaddr *addr)
 {
-    struct link *l = link_new(n, addr, true);
     struct action *a;
+    struct link *l;
 
+    if (MAP_COUNT(n->links) >= n->config.conns_max) {
+        d->last = ERR_LIMIT;
+        return;
+    }
+    l = link_new(n, addr, true);
     if (l == NULL)
         return;
     l->expected = d->peer->id;

@@ -405,6 +405,38 @@ static void an_address_given_while_others_are_tried_is_tried_too(void **state)
     world_release(&w);
 }
 
+static void dials_leave_the_limit_of_connections_as_it_is(void **state)
+{
+    struct node_config config = {.conns_max = 8};
+    struct world w;
+    struct node *n;
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, config);
+    for (unsigned k = 0; k < 6; k++) {
+        struct peer_id id;
+        struct peer *p;
+
+        fixture_peer((uint8_t)(100 + k), &id);
+        p = peer_get(n, &id);
+        for (unsigned i = 0; i < PEER_ADDRS_MAX; i++) {
+            struct multiaddr a = address(300 + 100 * k + i);
+
+            peer_add_addr(n, p, &a, false);
+        }
+        assert_ok(dial_start(n, p, false));
+    }
+    for (unsigned k = 0; k < 40; k++) {
+        run(&w, 100 * MILLISECONDS);
+        assert_true(MAP_COUNT(n->links) <= 8);
+    }
+    run(&w, 10 * SECONDS);
+    assert_int_equal(0, n->dialling_count);
+    assert_int_equal(0, n->outbound_count);
+    world_release(&w);
+}
+
 /* ---- Questions. ---- */
 
 static void what_follows_an_answer_ends_its_stream_only(void **state)
@@ -596,6 +628,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_says_goodbye_dials_no_more),
         cmocka_unit_test(an_address_given_while_others_are_tried_is_tried_too),
+        cmocka_unit_test(dials_leave_the_limit_of_connections_as_it_is),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
