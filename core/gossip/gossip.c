@@ -281,6 +281,13 @@ enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
     return OK;
 }
 
+enum err gossip_peer_greet(struct gossip *g, const struct peer_id *peer)
+{
+    struct peer *p = gossip_peer_find(g, peer);
+
+    return p != NULL ? say_hello(g, p) : ERR_NOT_FOUND;
+}
+
 void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now)
 {
     struct peer *p = gossip_peer_find(g, peer);

@@ -104,6 +104,10 @@ MUST_USE enum err gossip_peer_connected(struct gossip *g,
                                         enum gossip_version version,
                                         bool is_outbound, uint64_t ip_group,
                                         tstamp now);
+/* Another stream takes the place of the peer's: tell our subscriptions again.
+ * ERR_NOT_FOUND, ERR_NOMEM. */
+MUST_USE enum err gossip_peer_greet(struct gossip *g,
+                                    const struct peer_id *peer);
 /* Events that are queued already may still name the peer. */
 void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now);
 /* The owner's opinion, >= 0 good.  Below 0 a peer is taken into no mesh, below

@@ -92,8 +92,14 @@ void pubsub_gone(struct node *n, struct flow *f)
         return;
     p->gossip_out = NULL;
     buf_clear(&p->control);
-    if (p->in_gossip)
-        gossip_peer_gone(n->gossip, &p->id, n->now);
+    if (!p->in_gossip)
+        return;
+    /* The peer is still there and will not tell its subscriptions again: they
+     * are kept.  It may have forgotten ours. */
+    open_stream(n, p);
+    if (p->gossip_out != NULL && gossip_peer_greet(n->gossip, &p->id) == OK)
+        return;
+    gossip_peer_gone(n->gossip, &p->id, n->now);
     p->in_gossip = false;
 }
 
@@ -139,13 +145,25 @@ enum err pubsub_data(struct node *n, struct flow *f, struct span data)
 
 /* ---- Events. ---- */
 
+/* True: nothing waits any more. */
+static bool send_control(struct node *n, struct peer *p)
+{
+    if (buf_len(&p->control) == 0)
+        return true;
+    if (flow_write(n, p->gossip_out, buf_span(&p->control)) != OK)
+        return false;
+    buf_clear(&p->control);
+    return true;
+}
+
 static void send(struct node *n, const struct gossip_event *ev)
 {
     struct peer *p = peer_find(n, &ev->peer);
 
     if (p == NULL || p->gossip_out == NULL)
         return;
-    if (buf_len(&p->control) == 0 &&
+    /* Tried each time: what waits for memory is not told when there is some. */
+    if (send_control(n, p) &&
         flow_write(n, p->gossip_out, ev->send.frame) == OK)
         return;
     if (ev->send.kind != GOSSIP_SEND_CONTROL ||
@@ -157,9 +175,8 @@ void pubsub_writable(struct node *n, struct flow *f)
 {
     struct peer *p = flow_peer(f);
 
-    if (buf_len(&p->control) > 0 &&
-        flow_write(n, f, buf_span(&p->control)) == OK)
-        buf_clear(&p->control);
+    if (p->gossip_out == f)
+        (void)send_control(n, p);
 }
 
 static void push_accept(struct node *n, struct span bytes,

@@ -437,6 +437,42 @@ static void dials_leave_the_limit_of_connections_as_it_is(void **state)
     world_release(&w);
 }
 
+/* ---- Gossip over two connections. ---- */
+
+static void
+a_peer_stays_subscribed_when_one_of_its_two_connections_goes(void **state)
+{
+    struct world w;
+    struct peer *p;
+    struct link *l;
+    struct span topic;
+
+    (void)state;
+    two(&w);
+    topic = span_str(w.nodes[0]->network->topic);
+    assert_int_equal(1, gossip_subscriber_count(w.nodes[0]->gossip, topic));
+    /* A second one, dialled by the other: its gossip stays on the first, as
+     * does ours, until ours is moved by hand. */
+    p = peer_find(w.nodes[1], &w.nodes[0]->self);
+    l = link_new(w.nodes[1], &(struct multiaddr){0}, true);
+    l->expected = p->id;
+    w.pipes[w.pipe_count].ends[0] = (struct end){1, l->id};
+    w.pipes[w.pipe_count].ends[1] = (struct end){0, 0};
+    push(&w, STEP_ACCEPT, &w.pipes[w.pipe_count++], 1, SPAN_NONE);
+    settle(&w);
+    p = peer_find(w.nodes[0], &w.nodes[1]->self);
+    assert_true(p->links.next != p->links.prev);
+
+    /* Node 0 loses the stream it writes to; node 1 keeps its own. */
+    assert_non_null(p->gossip_out);
+    flow_reset(w.nodes[0], p->gossip_out);
+    settle(&w);
+    run(&w, 30 * SECONDS);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(1, gossip_subscriber_count(w.nodes[i]->gossip, topic));
+    world_release(&w);
+}
+
 /* ---- Questions. ---- */
 
 static void what_follows_an_answer_ends_its_stream_only(void **state)
@@ -629,6 +665,8 @@ int main(void)
         cmocka_unit_test(a_node_that_says_goodbye_dials_no_more),
         cmocka_unit_test(an_address_given_while_others_are_tried_is_tried_too),
         cmocka_unit_test(dials_leave_the_limit_of_connections_as_it_is),
+        cmocka_unit_test(
+            a_peer_stays_subscribed_when_one_of_its_two_connections_goes),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
