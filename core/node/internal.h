@@ -195,6 +195,7 @@ struct link {
     bool is_outbound;
     bool is_upgraded;
     bool is_gone;    /* no more events; waits in n->gone */
+    bool is_closing; /* said goodbye: takes no new streams */
     bool must_close; /* the host still holds a socket */
     tstamp opened_at;
     tstamp duplicate_since; /* TSTAMP_NEVER: the only or the chosen one */

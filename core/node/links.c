@@ -198,6 +198,7 @@ void link_close(struct node *n, struct link *l)
         link_gone(n, l, ERR_CANCELLED);
         return;
     }
+    l->is_closing = true;
     conn_close(l->conn, n->now);
     link_touch(n, l);
 }
@@ -260,7 +261,7 @@ static void link_event(struct node *n, struct link *l,
             flow_gone(n, f, OK);
         break;
     case CONN_EV_GO_AWAY:
-        conn_close(l->conn, n->now);
+        link_close(n, l);
         break;
     case CONN_EV_CLOSED:
         on_closed(n, l, ev->err);
@@ -326,7 +327,8 @@ static struct link *least_worth(struct node *n)
     MAP_FOR_EACH(n->links, l, tmp) {
         double score;
 
-        if (l->peer == NULL || n->now < l->opened_at + TRIM_GRACE ||
+        if (l->peer == NULL || l->is_closing ||
+            n->now < l->opened_at + TRIM_GRACE ||
             gossip_is_in_mesh(n->gossip, topic, &l->peer->id) ||
             !link_may_be_idle(l))
             continue;
@@ -342,25 +344,27 @@ static struct link *least_worth(struct node *n)
 void links_upkeep(struct node *n)
 {
     struct link *l, *tmp;
+    size_t count = 0;
 
     MAP_FOR_EACH(n->links, l, tmp) {
         struct peer *p = l->peer;
 
-        if (p == NULL)
+        count += !l->is_closing;
+        if (p == NULL || l->is_closing)
             continue;
         if (is_surplus(n, l)) {
             link_close(n, l);
+            count--;
             continue;
         }
         if (p->speaks_ping && n->now >= p->ping_at && l == peer_link(p))
             who_ping(n, p);
     }
-    for (size_t over = MAP_COUNT(n->links); over > n->config.conns_trim;
-         over--) {
+    for (; count > n->config.conns_trim; count--) {
         l = least_worth(n);
         if (l == NULL)
             break;
-        log_info(n->log, "node", "connection trimmed count=%zu", over);
+        log_info(n->log, "node", "connection trimmed count=%zu", count);
         link_close(n, l);
     }
 }

@@ -473,6 +473,38 @@ a_peer_stays_subscribed_when_one_of_its_two_connections_goes(void **state)
     world_release(&w);
 }
 
+/* ---- Trimming. ---- */
+
+static void each_connection_too_many_is_closed_once(void **state)
+{
+    struct node_config config = {.conns_trim = 1};
+    struct world w;
+    unsigned closing = 0;
+    struct link *l, *tmp;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, config);
+    for (unsigned i = 1; i < NODES_MAX; i++) {
+        (void)add(&w, (struct node_config){.is_client = true});
+        (void)connect_over(&w, 0, i, i);
+    }
+    run(&w, 5 * SECONDS);
+    assert_int_equal(3, MAP_COUNT(w.nodes[0]->links));
+    MAP_FOR_EACH(w.nodes[0]->links, l, tmp) {
+        /* As if none were in the mesh. */
+        gossip_peer_gone(w.nodes[0]->gossip, &l->peer->id, w.now);
+        l->opened_at = 0;
+    }
+    links_upkeep(w.nodes[0]);
+    MAP_FOR_EACH(w.nodes[0]->links, l, tmp)
+        closing += l->is_closing;
+    assert_int_equal(2, closing);
+    settle(&w);
+    assert_int_equal(1, MAP_COUNT(w.nodes[0]->links));
+    world_release(&w);
+}
+
 /* ---- Questions. ---- */
 
 static void what_follows_an_answer_ends_its_stream_only(void **state)
@@ -667,6 +699,7 @@ int main(void)
         cmocka_unit_test(dials_leave_the_limit_of_connections_as_it_is),
         cmocka_unit_test(
             a_peer_stays_subscribed_when_one_of_its_two_connections_goes),
+        cmocka_unit_test(each_connection_too_many_is_closed_once),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
