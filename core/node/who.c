@@ -170,9 +170,12 @@ static void identified(struct node *n, struct link *l,
     p->speaks_ping = identify_has_protocol(info, PING_PROTOCOL);
     p->speaks_push = identify_has_protocol(info, IDENTIFY_PUSH_PROTOCOL);
     p->gossip_version = gossip_version_of(info);
-    for (size_t i = 0; i < info->addr_count; i++)
+    /* Before what others said of it, which may be wrong and fill the list. */
+    for (size_t i = info->addr_count; i-- > 0;)
         if (dial_may_use(n, &info->addrs[i], false))
-            peer_add_addr(n, p, &info->addrs[i], false);
+            peer_add_addr(n, p, &info->addrs[i], true);
+    if (l->is_outbound)
+        peer_add_addr(n, p, &l->addr, true);
     observed(n, p, &info->observed);
     p->is_identified = true;
     pubsub_open(n, p);

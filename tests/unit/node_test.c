@@ -437,6 +437,32 @@ static void dials_leave_the_limit_of_connections_as_it_is(void **state)
     world_release(&w);
 }
 
+static void what_a_peer_says_of_itself_is_kept_before_hearsay(void **state)
+{
+    struct multiaddr own = address(1);
+    struct world w;
+    struct peer *p;
+    bool is_kept = false;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, (struct node_config){0});
+    (void)add(&w, (struct node_config){0});
+    p = peer_get(w.nodes[0], &w.nodes[1]->self);
+    for (unsigned i = 0; i < PEER_ADDRS_MAX; i++) {
+        struct multiaddr a = address(900 + i);
+
+        peer_add_addr(w.nodes[0], p, &a, false);
+    }
+    (void)connect_over(&w, 1, 0, 0);
+    run(&w, 5 * SECONDS);
+    assert_true(p->is_identified);
+    for (size_t i = 0; i < p->addr_count; i++)
+        is_kept |= multiaddr_eq(&own, &p->addrs[i]);
+    assert_true(is_kept);
+    world_release(&w);
+}
+
 /* ---- Gossip over two connections. ---- */
 
 static void
@@ -700,6 +726,7 @@ int main(void)
         cmocka_unit_test(
             a_peer_stays_subscribed_when_one_of_its_two_connections_goes),
         cmocka_unit_test(each_connection_too_many_is_closed_once),
+        cmocka_unit_test(what_a_peer_says_of_itself_is_kept_before_hearsay),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
