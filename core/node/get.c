@@ -109,6 +109,7 @@ void get_start(struct node *n, struct pending *p)
     if (g == NULL) {
         g = mem_new(n->mem, sizeof(*g));
         memcpy(g->key, key, sizeof(key));
+        g->deadline = p->request->deadline;
         list_init(&g->waiting);
         MAP_ADD(n->gets, g->key, strlen(g->key), g);
         err = lookup(n, p, g);
@@ -171,6 +172,11 @@ void get_done(struct node *n, struct get *g, const struct kad_event *ev)
         struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
 
         p->get = NULL;
+        if (ev->outcome == KAD_DEADLINE && ev->values_count == 0 &&
+            p->request->deadline > g->deadline) {
+            get_start(n, p); /* it shared the lookup of one with less time */
+            continue;
+        }
         give_values(p, ev->values, ev->values_count);
         report(&p->request->lookup, ev);
         if (ev->values_count > 0)

@@ -286,6 +286,7 @@ struct get {
     char key[PACKAGE_KEY_MAX];
     uint64_t op;
     struct list waiting; /* struct pending.of_owner */
+    tstamp deadline;     /* of the request that began it */
     UT_hash_handle hh;
 };
 

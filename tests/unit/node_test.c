@@ -308,9 +308,9 @@ static struct request *connect_over(struct world *w, unsigned i, unsigned at,
     return submit(w, i, r);
 }
 
-static struct request *get(struct world *w, unsigned i)
+static struct request *get_within(struct world *w, unsigned i, duration within)
 {
-    struct request *r = request_new(REQUEST_GET, w->now + 5 * SECONDS);
+    struct request *r = request_new(REQUEST_GET, w->now + within);
 
     (void)snprintf(r->in.get.namespace, sizeof(r->in.get.namespace), "org");
     (void)snprintf(r->in.get.name, sizeof(r->in.get.name), "lib");
@@ -563,6 +563,27 @@ static void what_follows_an_answer_ends_its_stream_only(void **state)
     world_release(&w);
 }
 
+/* ---- Gets. ---- */
+
+static void a_get_that_shares_a_lookup_keeps_its_own_deadline(void **state)
+{
+    struct request *first, *second;
+    struct world w;
+
+    (void)state;
+    two(&w);
+    w.pipes[0].ends[1].conn = 0; /* node 1 falls silent */
+    first = get_within(&w, 0, SECONDS);
+    second = get_within(&w, 0, 4 * SECONDS);
+    run(&w, 2 * SECONDS);
+    assert_true(is_answered(&w, first));
+    assert_false(is_answered(&w, second));
+    run(&w, 3 * SECONDS);
+    assert_true(is_answered(&w, second));
+    assert_err(ERR_LOOKUP_INCOMPLETE, second->err);
+    world_release(&w);
+}
+
 /* ---- Limits. ---- */
 
 static void requests_beyond_the_limit_are_told_so(void **state)
@@ -640,7 +661,7 @@ static void story(struct world *w)
     w->has_outbox = true;
     node_outbox_grew(w->nodes[0], w->now);
     run(w, 5 * SECONDS);
-    (void)get(w, 1);
+    (void)get_within(w, 1, 5 * SECONDS);
     (void)search(w, 1);
     run(w, 6 * SECONDS);
     node_drain(w->nodes[0], w->now);
@@ -728,6 +749,7 @@ int main(void)
         cmocka_unit_test(each_connection_too_many_is_closed_once),
         cmocka_unit_test(what_a_peer_says_of_itself_is_kept_before_hearsay),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
+        cmocka_unit_test(a_get_that_shares_a_lookup_keeps_its_own_deadline),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
         cmocka_unit_test(connections_beyond_the_limits_are_refused),
