@@ -205,7 +205,7 @@ static enum err check_write_auth(const struct gateway_config *config,
 static enum err open_public(struct gateway *g, const char *text,
                             char why[GATEWAY_WHY_MAX])
 {
-    int fds[GATEWAY_THREADS_MAX];
+    int fds[GATEWAY_THREADS_MAX] = {0};
     struct listen_address a;
     enum err err = OK;
     size_t len;
@@ -229,7 +229,7 @@ static enum err open_admin(struct gateway *g, const char *text,
                            char why[GATEWAY_WHY_MAX])
 {
     struct listen_address a;
-    int fd;
+    int fd = -1;
 
     TRY(bind_address(text, &a, &fd, 1, why));
     g->admin_ip = a.ip;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/cli/print.h"
 
+#include <assert.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -196,6 +197,7 @@ static void measure(const struct table *t, const struct screen *s,
 {
     unsigned sum = (unsigned)(t->column_count - 1) * GAP;
 
+    assert(t->column_count > 0);
     for (size_t i = 0; i < t->column_count; i++)
         widths[i] = text_width(t->columns[i].title);
     for (size_t i = 0; i < t->cell_count; i++)
