@@ -3,9 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
-#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -14,7 +12,6 @@
 struct entry {
     struct cached cached; /* first: a cached is its entry */
     UT_hash_handle hh;
-    struct list use; /* most recently used first */
     struct span key;
     struct cache_stamp stamp;
     tstamp expires;
@@ -24,8 +21,7 @@ struct entry {
 
 struct cache {
     pthread_mutex_t lock;
-    struct entry *entries;
-    struct list use;
+    struct entry *entries; /* least recently used first: the map's order */
     struct cache_status status;
     _Atomic uint64_t generation; /* of the whole */
     _Atomic uint32_t generations[CACHE_BUCKETS];
@@ -38,7 +34,6 @@ struct cache *cache_new(size_t bytes_max)
     struct cache *c = mem_new(&mem_libc, sizeof(*c));
 
     pthread_mutex_init(&c->lock, NULL);
-    list_init(&c->use);
     c->status.bytes_max = bytes_max;
     return c;
 }
@@ -46,13 +41,12 @@ struct cache *cache_new(size_t bytes_max)
 static void release(struct entry *e)
 {
     if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
-        free(e);
+        mem_free(&mem_libc, e);
 }
 
 static void drop(struct cache *c, struct entry *e)
 {
     MAP_DEL(c->entries, e);
-    list_remove(&e->use);
     c->status.bytes -= e->bytes;
     c->status.entries--;
     release(e);
@@ -60,14 +54,14 @@ static void drop(struct cache *c, struct entry *e)
 
 void cache_free(struct cache *c)
 {
-    struct entry *e, *next;
+    struct entry *e;
 
     if (c == NULL)
         return;
-    MAP_FOR_EACH(c->entries, e, next)
+    while ((e = c->entries) != NULL)
         drop(c, e);
     pthread_mutex_destroy(&c->lock);
-    free(c);
+    mem_free(&mem_libc, c);
 }
 
 void cached_release(const struct cached *hit)
@@ -163,7 +157,7 @@ void cache_apply(struct cache *c, struct cache_changes *ch)
 {
     if (c != NULL && ch->is_any) {
         atomic_fetch_add(&c->generation, 1);
-        for (uint16_t i = 0; i < CACHE_BUCKETS; i++)
+        for (size_t i = 0; i < CACHE_BUCKETS; i++)
             if (ch->bits[i / 64] >> i % 64 & 1)
                 atomic_fetch_add(&c->generations[i], 1);
     }
@@ -182,7 +176,7 @@ static struct entry *entry_new(struct span key, const struct cache_stamp *stamp,
 {
     size_t bytes =
         sizeof(struct entry) + key.len + answer->body.len + answer->extra.len;
-    struct entry *e = malloc(bytes);
+    struct entry *e = mem_try(&mem_libc, NULL, bytes);
     uint8_t *at;
 
     if (e == NULL)
@@ -203,7 +197,6 @@ static struct entry *entry_new(struct span key, const struct cache_stamp *stamp,
     e->stamp = *stamp;
     e->bytes = bytes;
     atomic_init(&e->refs, 1);
-    list_init(&e->use);
     return e;
 }
 
@@ -218,8 +211,8 @@ const struct cached *cache_get(struct cache *c, struct span key, tstamp now)
         e = NULL;
     }
     if (e != NULL) {
-        list_remove(&e->use);
-        list_push_front(&c->use, &e->use);
+        MAP_DEL(c->entries, e);
+        MAP_ADD(c->entries, e->key.data, e->key.len, e);
         atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
         c->status.hits++;
     } else {
@@ -231,9 +224,11 @@ const struct cached *cache_get(struct cache *c, struct span key, tstamp now)
 
 static void make_room(struct cache *c, size_t bytes)
 {
+    struct entry *e;
+
     while (c->status.bytes + bytes > c->status.bytes_max &&
-           !list_is_empty(&c->use)) {
-        drop(c, LIST_ENTRY(c->use.prev, struct entry, use));
+           (e = c->entries) != NULL) {
+        drop(c, e);
         c->status.evicted++;
     }
 }
@@ -242,12 +237,11 @@ static void insert(struct cache *c, struct entry *e)
 {
     struct entry *old;
 
+    make_room(c, e->bytes);
     MAP_FIND(c->entries, e->key.data, e->key.len, old);
     if (old != NULL)
         drop(c, old);
-    make_room(c, e->bytes);
     MAP_ADD(c->entries, e->key.data, e->key.len, e);
-    list_push_front(&c->use, &e->use);
     c->status.bytes += e->bytes;
     c->status.entries++;
 }

@@ -287,12 +287,9 @@ static enum err find_version(struct store *s, int64_t package,
 /* The head's own bytes, where its version's row has others. */
 static struct span head_bytes(const struct change *c)
 {
-    struct span head = buf_span(&c->head->bytes);
-
-    if (semver_cmp(&c->head->version, &c->version->version) == 0 &&
-        span_eq(head, buf_span(&c->version->bytes)))
+    if (memcmp(c->head->hash, c->version->hash, RECORD_HASH_LEN) == 0)
         return SPAN_NONE;
-    return head;
+    return buf_span(&c->head->bytes);
 }
 
 /* What the network is told that an own package can be found by. */
@@ -319,6 +316,7 @@ static enum err insert_package(struct store *s, const struct change *c,
 {
     char fold[PACKAGE_TEXT_MAX], terms[TERMS_TEXT_MAX];
 
+    assert(c->head != NULL);
     s->tally.packages++;
     s->tally.own += c->is_own;
     return db_run(&s->db, SQL_PACKAGE_INSERT, "itttsiiiiiiiidits", ids->package,
@@ -464,6 +462,7 @@ static enum err answer(struct job *job, const struct record *record)
 {
     struct span bytes = buf_span(&record->bytes);
 
+    assert(bytes.data != NULL);
     job->out.record = mem_try(&mem_libc, NULL, bytes.len + 1);
     if (job->out.record == NULL)
         return ERR_NOMEM;

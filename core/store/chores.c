@@ -330,22 +330,25 @@ static enum err put_trust(const struct store *s, struct buf *out)
     for (size_t i = 0; i < s->trust_count; i++)
         TRY(buf_printf(out, "%s %s\n", s->trust[i].namespace,
                        peer_id_format(&s->trust[i].owner, peer)));
-    return OK;
+    return buf_put_u8(out, '\0');
 }
 
-static enum err rejudge_lines(struct store *s, struct span lines)
+static const char *text_of(const struct buf *b)
 {
-    while (lines.len > 0) {
-        char ns[PACKAGE_NAME_MAX + 1];
-        const uint8_t *end = memchr(lines.data, '\n', lines.len);
-        size_t len = end ? (size_t)(end - lines.data) + 1 : lines.len;
-        struct span line = span_take(&lines, len);
-        const uint8_t *space = memchr(line.data, ' ', line.len);
+    const char *text = (const char *)buf_span(b).data;
 
-        snprintf(ns, sizeof(ns), "%.*s",
-                 (int)(space ? space - line.data : (ptrdiff_t)line.len),
-                 (const char *)line.data);
+    return text ? text : "";
+}
+
+static enum err rejudge_lines(struct store *s, const char *lines)
+{
+    char ns[PACKAGE_NAME_MAX + 1];
+
+    while (*lines) {
+        snprintf(ns, sizeof(ns), "%.*s", (int)strcspn(lines, " "), lines);
         TRY(db_run(&s->db, SQL_REJUDGE_PUT, "t", ns));
+        lines += strcspn(lines, "\n");
+        lines += *lines == '\n';
     }
     return OK;
 }
@@ -365,10 +368,10 @@ static enum err compare_trust(struct store *s, struct buf *was, struct buf *is)
 {
     TRY(get_setting(s, "trust", was));
     TRY(put_trust(s, is));
-    if (span_eq(buf_span(was), buf_span(is)))
+    if (strcmp(text_of(was), text_of(is)) == 0)
         return OK;
-    TRY(rejudge_lines(s, buf_span(was)));
-    TRY(rejudge_lines(s, buf_span(is)));
+    TRY(rejudge_lines(s, text_of(was)));
+    TRY(rejudge_lines(s, text_of(is)));
     return db_run(&s->db, SQL_SETTING_PUT, "ts", "trust", buf_span(is));
 }
 

@@ -69,29 +69,6 @@ enum err db_exec(const struct db *db, const char *sql)
     return db_err(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL), sql);
 }
 
-static int bind_one(sqlite3_stmt *st, int at, char type, va_list *args)
-{
-    const char *text;
-    struct span s;
-
-    switch (type) {
-    case 'i':
-        return sqlite3_bind_int64(st, at, va_arg(*args, int64_t));
-    case 'd':
-        return sqlite3_bind_double(st, at, va_arg(*args, double));
-    case 't':
-        text = va_arg(*args, const char *);
-        return sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
-    case 's':
-        s = va_arg(*args, struct span);
-        return s.len ? sqlite3_bind_blob64(st, at, s.data, s.len, SQLITE_STATIC)
-                     : sqlite3_bind_zeroblob(st, at, 0);
-    default:
-        assert(type == 'n');
-        return sqlite3_bind_null(st, at);
-    }
-}
-
 static enum err prepare(struct db *db, enum sql id)
 {
     if (db->statements[id] != NULL)
@@ -103,15 +80,38 @@ static enum err prepare(struct db *db, enum sql id)
                   sql_texts[id]);
 }
 
-static enum err bind(struct db *db, enum sql id, const char *format,
-                     va_list *args)
+static int bind_span(sqlite3_stmt *st, int at, struct span s)
+{
+    return s.len ? sqlite3_bind_blob64(st, at, s.data, s.len, SQLITE_STATIC)
+                 : sqlite3_bind_zeroblob(st, at, 0);
+}
+
+static int bind_all(sqlite3_stmt *st, const char *format, va_list args)
 {
     int rc = SQLITE_OK;
 
-    TRY(prepare(db, id));
-    for (int at = 1; *format && rc == SQLITE_OK; at++, format++)
-        rc = bind_one(db->statements[id], at, *format, args);
-    return db_err(db, rc, sql_texts[id]);
+    for (int at = 1; *format && rc == SQLITE_OK; at++, format++) {
+        switch (*format) {
+        case 'i':
+            rc = sqlite3_bind_int64(st, at, va_arg(args, int64_t));
+            break;
+        case 'd':
+            rc = sqlite3_bind_double(st, at, va_arg(args, double));
+            break;
+        case 't':
+            rc = sqlite3_bind_text(st, at, va_arg(args, const char *), -1,
+                                   SQLITE_STATIC);
+            break;
+        case 's':
+            rc = bind_span(st, at, va_arg(args, struct span));
+            break;
+        default:
+            assert(*format == 'n');
+            rc = sqlite3_bind_null(st, at);
+            break;
+        }
+    }
+    return rc;
 }
 
 enum err db_next(struct db *db, enum sql id, bool *has_row)
@@ -130,35 +130,35 @@ void db_done(struct db *db, enum sql id)
     sqlite3_clear_bindings(db->statements[id]);
 }
 
-static enum err query(struct db *db, enum sql id, bool *has_row,
-                      const char *format, va_list *args)
-{
-    *has_row = false;
-    TRY(bind(db, id, format, args));
-    return db_next(db, id, has_row);
-}
-
 enum err db_query(struct db *db, enum sql id, bool *has_row, const char *format,
                   ...)
 {
     va_list args;
-    enum err err;
+    int rc;
 
+    *has_row = false;
+    TRY(prepare(db, id));
     va_start(args, format);
-    err = query(db, id, has_row, format, &args);
+    rc = bind_all(db->statements[id], format, args);
     va_end(args);
-    return err;
+    TRY(db_err(db, rc, sql_texts[id]));
+    return db_next(db, id, has_row);
 }
 
 enum err db_run(struct db *db, enum sql id, const char *format, ...)
 {
-    va_list args;
     bool has_row;
+    va_list args;
     enum err err;
+    int rc;
 
+    TRY(prepare(db, id));
     va_start(args, format);
-    err = query(db, id, &has_row, format, &args);
+    rc = bind_all(db->statements[id], format, args);
     va_end(args);
+    err = db_err(db, rc, sql_texts[id]);
+    if (err == OK)
+        err = db_next(db, id, &has_row);
     db_done(db, id);
     return err;
 }
@@ -172,14 +172,21 @@ void db_try(struct db *db, enum sql id)
 enum err db_get_int(struct db *db, enum sql id, int64_t fallback, int64_t *out,
                     const char *format, ...)
 {
+    bool has_row = false;
     va_list args;
-    bool has_row;
     enum err err;
+    int rc;
 
+    *out = fallback;
+    TRY(prepare(db, id));
     va_start(args, format);
-    err = query(db, id, &has_row, format, &args);
+    rc = bind_all(db->statements[id], format, args);
     va_end(args);
-    *out = err == OK && has_row ? db_int(db, id, 0) : fallback;
+    err = db_err(db, rc, sql_texts[id]);
+    if (err == OK)
+        err = db_next(db, id, &has_row);
+    if (has_row)
+        *out = db_int(db, id, 0);
     db_done(db, id);
     return err;
 }

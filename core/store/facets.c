@@ -132,7 +132,7 @@ static int value_cmp(const struct value *a, const struct value *b)
 static enum err write_facets(struct facet_counts *c, struct search_page *page,
                              struct pages *memory)
 {
-    size_t offsets[FIELDS * READER_FACETS_MAX];
+    size_t offsets[FIELDS * READER_FACETS_MAX] = {0};
     struct value *v, *next;
     int given[FIELDS] = {0};
 
@@ -140,7 +140,8 @@ static enum err write_facets(struct facet_counts *c, struct search_page *page,
                                                sizeof(*page->facets));
     if (page->facets == NULL)
         return ERR_NOMEM;
-    HASH_SORT(c->map, value_cmp);
+    if (c->map != NULL)
+        HASH_SORT(c->map, value_cmp);
     MAP_FOR_EACH(c->map, v, next) {
         int field = v->text[0] - '0';
 

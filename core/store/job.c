@@ -17,7 +17,7 @@ static struct job *job_new(enum job_type type)
 /* A copy of |s| that the job owns. */
 static bool copy_span(struct job *job, struct span s, struct span *out)
 {
-    uint8_t *copy = malloc(s.len ? s.len : 1);
+    uint8_t *copy = mem_try(&mem_libc, NULL, s.len ? s.len : 1);
 
     *out = SPAN(copy, copy ? s.len : 0);
     if (copy == NULL)
@@ -193,7 +193,7 @@ struct job *job_setting(const char *name, struct span value)
 
 static void free_span(struct span s)
 {
-    free((void *)(uintptr_t)s.data);
+    mem_free(&mem_libc, (void *)(uintptr_t)s.data);
 }
 
 static void release_input(struct job *job)

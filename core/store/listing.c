@@ -166,6 +166,7 @@ static enum err doc_take(struct doc *doc, const struct buf *from)
 {
     struct span text = buf_span(from);
 
+    assert(text.data != NULL);
     doc->text = mem_try(from->mem, NULL, text.len);
     if (doc->text == NULL)
         return ERR_NOMEM;

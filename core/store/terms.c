@@ -66,13 +66,14 @@ static int term_cmp(const struct term_count *a, const struct term_count *b)
 
 enum err terms_load(struct store *s, const struct store_sink *sink)
 {
-    struct term_count *map = NULL, *t, *next;
+    struct term_count *map = NULL, *t;
     enum err err = count_all(s, &map);
     unsigned given = 0;
 
     db_done(&s->db, SQL_PACKAGE_OWN_TERMS);
-    HASH_SORT(map, term_cmp);
-    MAP_FOR_EACH(map, t, next) {
+    if (map != NULL)
+        HASH_SORT(map, term_cmp);
+    while ((t = map) != NULL) {
         if (err == OK && given++ < STORE_TERMS_MAX)
             sink->term(sink->ctx, span_str(t->term), t->packages);
         MAP_DEL(map, t);
