@@ -41,6 +41,7 @@ enum {
     REQUESTS_MAX = 1024,        /* of the gateway, under way */
     OUTBOX_ITEMS_MAX = 32,      /* publishes on their way at once */
     OUTBOX_LOAD_MAX = 16,
+    OUTBOX_DONE_MAX = 256,   /* remembered for those who ask late */
     OUTBOX_RATE = 2000,      /* publishes a second */
     TERMS_PROVIDING_MAX = 8, /* term lookups at once */
     SEARCH_CANDIDATES_MAX = 64,
@@ -411,6 +412,11 @@ struct node {
         size_t count;
         int64_t after; /* ids up to here were loaded */
         int64_t asked_after;
+        struct outbox_done {
+            int64_t id; /* 0: none */
+            unsigned requested, acked;
+        } done[OUTBOX_DONE_MAX]; /* a ring */
+        size_t done_next;
         bool is_loading;
         bool may_have_more;
         tstamp retry_at;

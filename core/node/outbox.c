@@ -41,6 +41,22 @@ static void tell_waiting(struct node *n, const struct outbox_work *w,
     }
 }
 
+/* Whoever asks may come when all is done: the commit and the question take
+ * different ways here. */
+static void remember(struct node *n, const struct outbox_work *w)
+{
+    n->outbox.done[n->outbox.done_next++ % OUTBOX_DONE_MAX] =
+        (struct outbox_done){w->id, w->requested, w->acked};
+}
+
+static const struct outbox_done *remembered(const struct node *n, int64_t id)
+{
+    for (size_t i = 0; i < OUTBOX_DONE_MAX; i++)
+        if (n->outbox.done[i].id == id)
+            return &n->outbox.done[i];
+    return NULL;
+}
+
 /* ---- Loading. ---- */
 
 static void load(struct node *n)
@@ -90,6 +106,7 @@ static void work_done(struct node *n, struct outbox_work *w)
 {
     tell_waiting(n, w, w->acked > 0 || w->is_refused || node_is_alone(n));
     if (w->acked > 0 || w->is_refused) {
+        remember(n, w);
         action_push(n, NODE_OUTBOX_DONE)->act.outbox.id = w->id;
     } else {
         /* Nobody took it: nobody is there, or nobody may.  Again later, from
@@ -292,7 +309,14 @@ void node_outbox_loaded(struct node *n, const struct outbox_item *items,
 void announce_start(struct node *n, struct pending *p)
 {
     const struct request_announce *in = &p->request->in.announce;
+    const struct outbox_done *done = remembered(n, in->outbox_id);
 
+    if (done != NULL) {
+        p->request->requested = done->requested;
+        p->request->acked = done->acked;
+        request_answer(n, p, OK, NULL);
+        return;
+    }
     list_push_back(&n->announces, &p->of_owner);
     if (work_find(n, in->outbox_id) != NULL) {
         tell_waiting(n, work_find(n, in->outbox_id), false);

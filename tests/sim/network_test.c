@@ -380,6 +380,25 @@ static void a_get_in_the_first_moments_waits_for_a_peer(void **state)
     sim_free(s);
 }
 
+static void who_asks_late_for_a_publish_hears_how_it_went(void **state)
+{
+    struct sim *s = star(15, 3);
+    struct request *r;
+
+    (void)state;
+    publish(s, 0, "org/done", "1.0.0"); /* and out of the outbox */
+    r = request_new(REQUEST_ANNOUNCE, sim_now(s) + 10 * SECONDS);
+    r->in.announce.outbox_id = 1;
+    r->in.announce.wait = ANNOUNCE_QUORUM;
+    r = sim_ask(s, 0, r);
+    assert_err(OK, r->err);
+    assert_int_equal(2, r->requested);
+    assert_int_equal(2, r->acked);
+    assert_true(r->lookup.elapsed < SECONDS);
+    request_free(r);
+    sim_free(s);
+}
+
 static void a_client_uses_the_network_and_is_in_no_table(void **state)
 {
     struct sim *s = quiet_network(11, 3);
@@ -440,6 +459,7 @@ int main(void)
         cmocka_unit_test(fifty_nodes_find_what_any_of_them_has),
         cmocka_unit_test(what_was_published_alone_is_announced_when_peers_come),
         cmocka_unit_test(a_get_in_the_first_moments_waits_for_a_peer),
+        cmocka_unit_test(who_asks_late_for_a_publish_hears_how_it_went),
         cmocka_unit_test(a_client_uses_the_network_and_is_in_no_table),
         cmocka_unit_test(a_search_ends_at_its_deadline_and_says_so),
     };
