@@ -108,9 +108,11 @@ def both_dial_at_once():
         js.do("dial", address=node.address)
         dial.join()
         js_pings(node, js)
-        in_table(node, js)
-        node.publish("crossed/dials", wait="one")
-        assert js.values("/souk/crossed/dials")
+        wait_until(lambda: node.count("routing_table_peers") >= 1,
+                   "js in souk's table")
+        stored = node.publish("crossed/dials", wait="one").json["stored"]
+        assert stored["acked"] == 1, stored
+        assert node.connected() == {js.id}
 
 
 def records_and_providers_both_ways():

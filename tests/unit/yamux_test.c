@@ -695,7 +695,7 @@ struct strict {
 static void strict_hear(struct strict *to, struct strict *from, struct span in,
                         bool from_dialer)
 {
-    uint8_t version, type;
+    uint8_t version = 0, type = 0;
     uint16_t flags;
     uint32_t id, len;
 
