@@ -399,8 +399,9 @@ static void every_connection_gets_its_own_answer(void **state)
             char request[256];
 
             (void)snprintf(request, sizeof(request),
-                           "GET /api/v1/peers/%s HTTP/1.1\r\nHost: x\r\n\r\n",
-                           ids[i]);
+                           "GET /api/v1/peers/%.*s HTTP/1.1\r\n"
+                           "Host: x\r\n\r\n",
+                           PEER_ID_TEXT_MAX, ids[i]);
             say(fds[i], request);
         }
         await_core(&h.core, CLIENTS, 0);

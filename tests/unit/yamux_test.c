@@ -696,8 +696,8 @@ static void strict_hear(struct strict *to, struct strict *from, struct span in,
                         bool from_dialer)
 {
     uint8_t version = 0, type = 0;
-    uint16_t flags;
-    uint32_t id, len;
+    uint16_t flags = 0;
+    uint32_t id = 0, len = 0;
 
     while (in.len > 0) {
         assert_true(span_u8(&in, &version) && span_u8(&in, &type) &&
