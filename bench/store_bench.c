@@ -15,7 +15,9 @@
 /* What the store does on this machine: durable publishes a second with many in
  * flight, and the latency of searches among so many packages.
  *
- *      store_bench [PACKAGES [DIR]] */
+ *      store_bench [PACKAGES|RECORDS.ndjson [DIR]]
+ *
+ * Searches are for words of random packages, as often as they occur there. */
 
 enum { WORDS = 20000, IN_FLIGHT = 512, ROUNDS = 2000 };
 
@@ -93,9 +95,36 @@ static void sentence(const struct rng *rng, int words, char *out, size_t max)
     }
 }
 
-static struct job *make_publish(const struct rng *rng, size_t nth)
+/* ---- Records: made up, or a line of a file each. ---- */
+
+struct corpus {
+    char **lines; /* NULL: made up */
+    size_t count;
+    char **texts; /* title and description, folded */
+};
+
+static void read_lines(struct corpus *c, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t max = 0;
+    ssize_t len;
+
+    must(file ? OK : ERR_IO, path);
+    while ((len = getline(&line, &max, file)) > 0) {
+        if ((c->count & (c->count - 1)) == 0)
+            c->lines = realloc(c->lines, 2 * (c->count + 1) * sizeof(char *));
+        c->lines[c->count++] = strdup(line);
+    }
+    free(line);
+    (void)fclose(file);
+}
+
+static struct job *make_publish(struct corpus *c, const struct rng *rng,
+                                size_t nth)
 {
     char text[4096], title[256], description[2048], tags[2][24];
+    struct span line;
     struct record r;
     int n;
 
@@ -113,10 +142,38 @@ static struct job *make_publish(const struct rng *rng, size_t nth)
                  "\"last_updated\":\"2025-11-02T22:20:00Z\"}}",
                  nth, nth % 10, title, description, tags[0], tags[1],
                  (unsigned)(1u << rng_below(rng, 20)));
-    must(record_parse(&r, SPAN(text, (size_t)n), RECORD_INPUT, &mem_libc, NULL),
-         "parse");
-    must(record_complete(&r, wall_now(NULL), NULL), "complete");
+    line = c->lines ? span_str(c->lines[nth]) : SPAN(text, (size_t)n);
+    if (record_parse(&r, line, RECORD_INPUT, &mem_libc, NULL) != OK ||
+        record_complete(&r, wall_now(NULL), NULL) != OK)
+        return NULL;
+    snprintf(text, sizeof(text), "%s %s", record_text(&r, "title"),
+             record_text(&r, "description"));
+    (void)query_fold(span_str(text), description, sizeof(description));
+    c->texts[nth] = strdup(description);
     return job_publish(&r);
+}
+
+/* A random word of a random package. */
+static void pick(const struct corpus *c, const struct rng *rng, char out[24])
+{
+    const char *text = NULL;
+    size_t len = 0;
+
+    while (len < 2 || len > 23) {
+        if (text == NULL || *text == '\0') {
+            text = c->texts[rng_below(rng, c->count)];
+            if (text == NULL)
+                continue;
+            for (uint64_t skip = rng_below(rng, 12); skip > 0; skip--) {
+                text += strcspn(text, " ");
+                text += *text == ' ';
+            }
+        }
+        len = strcspn(text, " ");
+        memcpy(out, text, len < 23 ? len : 23);
+        text += len + (text[len] == ' ');
+    }
+    out[len] = '\0';
 }
 
 /* ---- Publishing. ---- */
@@ -147,19 +204,18 @@ static void wait_below(size_t max)
     pthread_mutex_unlock(&flight.lock);
 }
 
-static void publish_all(struct store *s, const struct rng *rng, size_t count)
+static void publish_all(struct store *s, struct job **jobs, size_t count)
 {
-    struct job **jobs = calloc(count, sizeof(struct job *));
     struct worker_status status;
     struct worker *w;
     double start, cpu;
 
-    for (size_t i = 0; i < count; i++)
-        jobs[i] = make_publish(rng, i);
     must(worker_start(s, wall_now, NULL, &w), "worker");
     start = now_s();
     cpu = process_s();
     for (size_t i = 0; i < count; i++) {
+        if (jobs[i] == NULL)
+            continue;
         wait_below(IN_FLIGHT);
         jobs[i]->done = on_done;
         must(worker_submit(w, jobs[i]), "submit");
@@ -173,7 +229,6 @@ static void publish_all(struct store *s, const struct rng *rng, size_t count)
                  (double)status.jobs / (double)status.commits);
     flight.in_flight = 0;
     worker_stop(w);
-    free(jobs);
 }
 
 /* ---- Searching. ---- */
@@ -185,83 +240,88 @@ static int cmp_double(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-typedef void (*query_maker)(const struct rng *rng, struct query *q);
+typedef void (*query_maker)(const struct corpus *c, const struct rng *rng,
+                            struct query *q);
 
 static void parse(struct query *q, const char *text)
 {
     must(query_parse(span_str(text), q, NULL), "query");
 }
 
-static void one_word(const struct rng *rng, struct query *q)
+static void words(const struct corpus *c, const struct rng *rng, int count,
+                  struct query *q)
 {
-    char w[24];
+    char text[128] = "", w[24];
 
-    word(zipf(rng), w);
-    parse(q, w);
-}
-
-static void rare_word(const struct rng *rng, struct query *q)
-{
-    char w[24];
-
-    word(WORDS / 2 + rng_below(rng, WORDS / 2), w);
-    parse(q, w);
-}
-
-static void commonest(const struct rng *rng, struct query *q)
-{
-    char w[24];
-
-    word(rng_below(rng, 3), w);
-    parse(q, w);
-}
-
-static void two_words(const struct rng *rng, struct query *q)
-{
-    char text[64];
-
-    sentence(rng, 2, text, sizeof(text));
+    for (int i = 0; i < count; i++) {
+        pick(c, rng, w);
+        strcat(text, w);
+        strcat(text, " ");
+    }
     parse(q, text);
 }
 
-static void three_words(const struct rng *rng, struct query *q)
+static void one_word(const struct corpus *c, const struct rng *rng,
+                     struct query *q)
 {
-    char text[96];
-
-    sentence(rng, 3, text, sizeof(text));
-    parse(q, text);
+    words(c, rng, 1, q);
 }
 
-static void filtered(const struct rng *rng, struct query *q)
+static void two_words(const struct corpus *c, const struct rng *rng,
+                      struct query *q)
 {
-    one_word(rng, q);
-    must(query_set(q, "license", SPAN_LIT("mit"), NULL), "filter");
+    words(c, rng, 2, q);
 }
 
-static void prefix(const struct rng *rng, struct query *q)
+static void three_words(const struct corpus *c, const struct rng *rng,
+                        struct query *q)
 {
-    char w[24];
+    words(c, rng, 3, q);
+}
 
-    word(zipf(rng), w);
-    w[4] = '*';
-    w[5] = '\0';
+static const char *commonest_word;
+
+static void commonest(const struct corpus *c, const struct rng *rng,
+                      struct query *q)
+{
+    (void)c, (void)rng;
+    parse(q, commonest_word);
+}
+
+static void filtered(const struct corpus *c, const struct rng *rng,
+                     struct query *q)
+{
+    one_word(c, rng, q);
+    must(query_set(q, "license", SPAN_LIT("unlicensed"), NULL), "filter");
+}
+
+static void prefix(const struct corpus *c, const struct rng *rng,
+                   struct query *q)
+{
+    char w[25];
+
+    pick(c, rng, w);
+    strcpy(w + (strlen(w) < 4 ? strlen(w) : 4), "*");
     parse(q, w);
 }
 
-static void by_name(const struct rng *rng, struct query *q)
+static void by_name(const struct corpus *c, const struct rng *rng,
+                    struct query *q)
 {
-    one_word(rng, q);
+    one_word(c, rng, q);
     q->sort = SORT_NAME;
 }
 
-static void everything(const struct rng *rng, struct query *q)
+static void everything(const struct corpus *c, const struct rng *rng,
+                       struct query *q)
 {
-    (void)rng;
+    (void)c, (void)rng;
     parse(q, "");
 }
 
-static void measure(struct reader *r, const struct rng *rng, const char *name,
-                    query_maker make, bool facets)
+static void measure(struct reader *r, const struct corpus *c,
+                    const struct rng *rng, const char *name, query_maker make,
+                    bool facets)
 {
     static double times[ROUNDS];
     static struct search_page page;
@@ -273,7 +333,7 @@ static void measure(struct reader *r, const struct rng *rng, const char *name,
         struct query q;
         double start;
 
-        make(rng, &q);
+        make(c, rng, &q);
         start = cpu_s();
         must(reader_search(r, &q, &options, &page), name);
         times[i] = (cpu_s() - start) * 1e3;
@@ -286,27 +346,6 @@ static void measure(struct reader *r, const struct rng *rng, const char *name,
                  "  (%.1f hits)\n",
                  name, sum / ROUNDS, times[ROUNDS / 2],
                  times[ROUNDS * 99 / 100], times[ROUNDS - 1], hits / ROUNDS);
-}
-
-static void get_heads(struct reader *r, const struct rng *rng, size_t count)
-{
-    struct buf bytes;
-    double start = now_s();
-
-    buf_init(&bytes, RECORD_BYTES_MAX, &mem_libc);
-    for (size_t i = 0; i < ROUNDS; i++) {
-        struct package_view view;
-        struct package_id id;
-        char text[64];
-
-        snprintf(text, sizeof(text), "bench/p%zu",
-                 (size_t)rng_below(rng, count));
-        must(package_id_parse(span_str(text), &id), "id");
-        must(reader_head(r, &id, &view, &bytes), "head");
-        buf_clear(&bytes);
-    }
-    (void)printf("head   %.4f ms\n", (now_s() - start) * 1e3 / ROUNDS);
-    buf_release(&bytes);
 }
 
 static int unlink_one(const char *path, const struct stat *st, int type,
@@ -323,53 +362,60 @@ static void system_fill(void *ctx, void *out, size_t n)
         abort();
 }
 
-static void search_all(struct store *s, const struct rng *rng, size_t count)
+static void search_all(struct store *s, const struct corpus *c,
+                       const struct rng *rng)
 {
     struct reader *r;
 
     must(reader_open(s, &r), "reader");
-    measure(r, rng, "one word", one_word, false);
-    measure(r, rng, "rare word", rare_word, false);
-    measure(r, rng, "commonest", commonest, false);
-    measure(r, rng, "two words", two_words, false);
-    measure(r, rng, "three words", three_words, false);
-    measure(r, rng, "filtered", filtered, false);
-    measure(r, rng, "prefix", prefix, false);
-    measure(r, rng, "by name", by_name, false);
-    measure(r, rng, "everything", everything, false);
-    measure(r, rng, "facets", one_word, true);
-    get_heads(r, rng, count);
+    measure(r, c, rng, "one word", one_word, false);
+    measure(r, c, rng, "two words", two_words, false);
+    measure(r, c, rng, "three words", three_words, false);
+    measure(r, c, rng, "commonest", commonest, false);
+    measure(r, c, rng, "filtered", filtered, false);
+    measure(r, c, rng, "prefix", prefix, false);
+    measure(r, c, rng, "by name", by_name, false);
+    measure(r, c, rng, "everything", everything, false);
+    measure(r, c, rng, "facets", one_word, true);
     reader_close(r);
 }
 
 int main(int argc, char **argv)
 {
-    size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
     char made[] = "/tmp/souk-bench-XXXXXX";
     const char *dir = argc > 2 ? argv[2] : mkdtemp(made);
     struct rng_seeded seed;
     struct rng rng = rng_seeded(&seed, 1), system = {.fill = system_fill};
     struct store_config config = {
         .dir = dir, .network = network_find("souk"), .rng = &system};
-    char why[STORE_WHY_MAX];
-    struct store_counts counts;
+    struct corpus c = {.count = 0};
+    char why[STORE_WHY_MAX], first[24];
+    struct job **jobs;
     struct store *s;
     bool more = true;
     double start;
 
     crypto_init();
+    if (argc > 1 && strchr(argv[1], '.') != NULL)
+        read_lines(&c, argv[1]);
+    else
+        c.count = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
+    c.texts = calloc(c.count, sizeof(char *));
+    jobs = calloc(c.count, sizeof(struct job *));
+    for (size_t i = 0; i < c.count; i++)
+        jobs[i] = make_publish(&c, &rng, i);
+    word(0, first);
+    commonest_word = c.lines ? "library" : first;
     if (store_open(&config, wall_now(NULL), &s, why) != OK) {
         (void)fprintf(stderr, "%s\n", why);
         return 1;
     }
-    store_counts(s, &counts);
-    if (counts.packages == 0)
-        publish_all(s, &rng, count);
+    publish_all(s, jobs, c.count);
     start = now_s();
     while (more)
         must(store_maintain(s, wall_now(NULL), &more), "maintain");
     (void)printf("maintain: %.2f s\n", now_s() - start);
-    search_all(s, &rng, count);
+    search_all(s, &c, &rng);
     store_close(s);
     if (argc <= 2)
         (void)nftw(dir, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
