@@ -11,6 +11,8 @@ struct queue {
     struct job *first;
     struct job **last;
     size_t count;
+    duration patience; /* how long its first one may wait */
+    tstamp due;        /* for that; when there is one */
 };
 
 struct worker {
@@ -21,6 +23,7 @@ struct worker {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* on the monotonic clock */
     struct queue urgent, soon, behind;
+    size_t flushes; /* among the urgent */
     size_t bytes;
     uint64_t refused, commits, jobs;
     bool is_stopping;
@@ -36,13 +39,23 @@ enum {
     CHORE_GROUPS = 16, /* without a pause, one chore after so many groups */
 };
 
-static void queue_init(struct queue *q)
+static tstamp now(void)
 {
-    *q = (struct queue){.last = &q->first};
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (tstamp)t.tv_sec * SECONDS + (tstamp)t.tv_nsec;
+}
+
+static void queue_init(struct queue *q, duration patience)
+{
+    *q = (struct queue){.last = &q->first, .patience = patience};
 }
 
 static void queue_push(struct queue *q, struct job *job)
 {
+    if (q->count == 0)
+        q->due = now() + q->patience;
     job->next = NULL;
     *q->last = job;
     q->last = &job->next;
@@ -87,6 +100,7 @@ enum err worker_submit(struct worker *w, struct job *job)
         w->refused++;
     } else {
         w->bytes += job->bytes;
+        w->flushes += job->type == JOB_FLUSH;
         queue_push(q, job);
         /* Who writes behind waits for the timer, or for company. */
         if (q == &w->urgent || q->count == 1 ||
@@ -111,67 +125,72 @@ void worker_status(struct worker *w, struct worker_status *out)
 
 /* ---- The thread. ---- */
 
-static struct timespec after_ms(long ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 static bool is_idle(const struct worker *w)
 {
     return w->urgent.count + w->soon.count + w->behind.count == 0;
 }
 
-static bool is_pressing(const struct worker *w)
+static bool is_due(const struct worker *w, const struct queue *q, tstamp at)
 {
-    return w->urgent.count > 0 || w->is_stopping ||
-           w->soon.count >= WORKER_BEHIND_GROUP_MAX ||
-           w->behind.count >= WORKER_BEHIND_GROUP_MAX;
+    return q->count > 0 &&
+           (at >= q->due || q->count >= WORKER_BEHIND_GROUP_MAX ||
+            w->flushes > 0 || w->is_stopping);
 }
 
-static bool has_lasted(struct worker *w, const struct timespec *until)
+static void wait_until(struct worker *w, tstamp at)
 {
-    return pthread_cond_timedwait(&w->wake, &w->lock, until) == ETIMEDOUT;
+    struct timespec t = {.tv_sec = (time_t)(at / SECONDS),
+                         .tv_nsec = (long)(at % SECONDS)};
+
+    (void)pthread_cond_timedwait(&w->wake, &w->lock, &t);
 }
 
 /* Until somebody waits for us, or what is written behind is old enough, or it
  * is time for a chore.  The lock is held. */
 static void wait_for_work(struct worker *w)
 {
-    struct timespec at =
-        after_ms(w->has_chores ? CHORE_PAUSE_MS : CHORE_IDLE_MS);
+    tstamp at = now(), chore_at;
 
-    while (is_idle(w) && !w->is_stopping)
-        if (has_lasted(w, &at))
-            return;
-    at = after_ms(WORKER_BEHIND_MS);
-    while (!is_pressing(w) && w->soon.count == 0)
-        if (has_lasted(w, &at))
-            return;
-    at = after_ms(WORKER_SOON_MS);
-    while (!is_pressing(w))
-        if (has_lasted(w, &at))
-            return;
+    chore_at =
+        at + (w->has_chores ? CHORE_PAUSE_MS : CHORE_IDLE_MS) * MILLISECONDS;
+    while (w->urgent.count == 0 && !w->is_stopping &&
+           !is_due(w, &w->soon, at) && !is_due(w, &w->behind, at)) {
+        tstamp next = TSTAMP_NEVER;
+
+        if (is_idle(w)) {
+            if (at >= chore_at)
+                return;
+            next = chore_at;
+        }
+        if (w->soon.count > 0)
+            next = tstamp_min(next, w->soon.due);
+        if (w->behind.count > 0)
+            next = tstamp_min(next, w->behind.due);
+        wait_until(w, next);
+        at = now();
+    }
 }
 
+static size_t take(struct worker *w, struct queue *q, size_t max, size_t count)
+{
+    for (size_t i = 0; q->count > 0 && i < max; i++)
+        w->group[count++] = queue_pop(q);
+    return count;
+}
+
+/* Who waits is not made to wait for what may be written later. */
 static size_t take_group(struct worker *w)
 {
-    size_t count = 0;
+    bool takes_soon = is_due(w, &w->soon, now());
+    bool takes_behind = is_due(w, &w->behind, now());
+    size_t count = take(w, &w->urgent, WORKER_GROUP_MAX, 0);
 
-    while (w->urgent.count > 0 && count < WORKER_GROUP_MAX)
-        w->group[count++] = queue_pop(&w->urgent);
-    for (int i = 0; w->soon.count > 0 && i < WORKER_BEHIND_GROUP_MAX; i++)
-        w->group[count++] = queue_pop(&w->soon);
-    for (int i = 0; w->behind.count > 0 && i < WORKER_BEHIND_GROUP_MAX; i++)
-        w->group[count++] = queue_pop(&w->behind);
+    for (size_t i = 0; i < count; i++)
+        w->flushes -= w->group[i]->type == JOB_FLUSH;
+    if (takes_soon)
+        count = take(w, &w->soon, WORKER_BEHIND_GROUP_MAX, count);
+    if (takes_behind)
+        count = take(w, &w->behind, WORKER_BEHIND_GROUP_MAX, count);
     return count;
 }
 
@@ -246,9 +265,9 @@ enum err worker_start(struct store *store, worker_clock clock, void *clock_ctx,
     w->clock = clock;
     w->clock_ctx = clock_ctx;
     w->has_chores = true;
-    queue_init(&w->urgent);
-    queue_init(&w->soon);
-    queue_init(&w->behind);
+    queue_init(&w->urgent, 0);
+    queue_init(&w->soon, WORKER_SOON_MS * MILLISECONDS);
+    queue_init(&w->behind, WORKER_BEHIND_MS * MILLISECONDS);
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

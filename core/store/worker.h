@@ -13,11 +13,11 @@
  *      any thread ── worker_submit(job) ──► [soon]   ──┼► store_perform()
  *                                           [behind] ──┘
  *
- * Urgent jobs (somebody waits) go first; jobs written behind ride along in the
- * same transaction, or by themselves WORKER_BEHIND_MS later.  Records of others
- * are to be found as soon as they are heard of: they wait WORKER_SOON_MS, for
- * the company that a burst brings.  When there is nothing to write it does the
- * store's background work in small steps. */
+ * Urgent jobs (somebody waits) go first, and with them only what has waited its
+ * time: WORKER_SOON_MS for records of others, which are to be found as soon as
+ * they are heard of, WORKER_BEHIND_MS for all else that nobody waits for.  When
+ * there is nothing to write it does the store's background work in small steps.
+ */
 struct worker;
 
 enum {
@@ -26,7 +26,7 @@ enum {
     WORKER_BYTES_MAX = 128 * 1024 * 1024, /* of all queues */
     WORKER_GROUP_MAX = 512,               /* urgent jobs a transaction */
     WORKER_BEHIND_GROUP_MAX = 512,        /* and of the others each */
-    WORKER_SOON_MS = 4,
+    WORKER_SOON_MS = 2, /* a transaction takes as long, others gather then */
     WORKER_BEHIND_MS = 250,
 };
 
