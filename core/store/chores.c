@@ -125,7 +125,8 @@ static enum err rejudge_batch(struct store *s, const char *ns,
     TRY(err);
     if (b->count < CHORE_PACKAGES_MAX)
         return db_run(&s->db, SQL_REJUDGE_DELETE, "t", ns);
-    return db_run(&s->db, SQL_REJUDGE_MOVE, "ti", ns, b->rows[b->count - 1].id);
+    return db_run(&s->db, SQL_REJUDGE_MOVE, "tt", ns,
+                  b->rows[b->count - 1].name.name);
 }
 
 static enum err rejudge(struct store *s, wall_ms wall, bool *more)

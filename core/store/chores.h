@@ -12,9 +12,9 @@
  *      place     packages whose static quality changed move to their new slot
  *      count     how many packages the common words are in                  */
 enum {
-    CHORE_EXPIRE_MAX = 512, /* rows a step */
-    CHORE_EVICT_MAX = 64,   /* packages a step */
-    CHORE_PACKAGES_MAX = 128,
+    CHORE_EXPIRE_MAX = 512,  /* rows a step */
+    CHORE_EVICT_MAX = 64,    /* packages a step */
+    CHORE_PACKAGES_MAX = 16, /* who waits to write waits for a step, too */
     CHORE_WORDS_MAX = 2000,
     CHORE_POSTINGS_MAX = 50000,
     COMMON_WORD_MIN = 100, /* packages; rarer words are not counted */

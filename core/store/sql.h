@@ -136,8 +136,8 @@ SQL(COMMON_GET, "SELECT packages FROM common WHERE word=?1")
 /* Owners. */
 SQL(PIN_GET, "SELECT owner FROM pin WHERE ns=?1")
 SQL(PIN_PUT, "INSERT OR IGNORE INTO pin(ns, owner, at) VALUES(?1,?2,?3)")
-SQL(REJUDGE_PUT, "INSERT INTO rejudge(ns, after) VALUES(?1,0)"
-                 " ON CONFLICT DO UPDATE SET after=0")
+SQL(REJUDGE_PUT, "INSERT INTO rejudge(ns, after) VALUES(?1,'')"
+                 " ON CONFLICT DO UPDATE SET after=''")
 SQL(REJUDGE_GET, "SELECT ns, after FROM rejudge LIMIT 1")
 SQL(REJUDGE_MOVE, "UPDATE rejudge SET after=?2 WHERE ns=?1")
 SQL(REJUDGE_DELETE, "DELETE FROM rejudge WHERE ns=?1")

@@ -34,7 +34,7 @@ struct worker {
 };
 
 enum {
-    CHORE_PAUSE_MS = 50,
+    CHORE_PAUSE_MS = 10,
     CHORE_IDLE_MS = 10000,
     CHORE_GROUPS = 16, /* without a pause, one chore after so many groups */
 };

@@ -573,6 +573,33 @@ static void pin_drops_what_others_claimed_in_the_namespace(void **state)
     store_close(s);
 }
 
+/* Names before, between and behind what a step takes at once. */
+static void rejudging_a_large_namespace_ends(void **state)
+{
+    enum { PACKAGES = 200, STEPS_MAX = 400 };
+    struct store *s = fixture_memory();
+    struct reader *r = fixture_reader(s);
+    struct package_view view;
+    bool more = true;
+    int steps = 0;
+    char id[32];
+
+    (void)state;
+    assert_ok(fixture_accept(s, "acme/0", "1.0.0", "", 4, 5, false));
+    for (int i = 0; i < PACKAGES; i++) {
+        snprintf(id, sizeof(id), "acme/%d-p", i);
+        assert_ok(fixture_accept(s, id, "1.0.0", "", i % 2 ? 3 : 4, 5, false));
+    }
+    assert_ok(fixture_accept(s, "acme/a", "1.0.0", "", 3, 5, true));
+    for (; more && steps < STEPS_MAX; steps++)
+        assert_ok(store_maintain(s, FIXTURE_WALL, &more));
+    assert_false(more);
+    assert_int_equal(PACKAGES / 2 + 1, fixture_counts(s).packages);
+    assert_string_equal("", fixture_head(r, "acme/0", &view));
+    reader_close(r);
+    store_close(s);
+}
+
 static bool count_index(void *ctx, const struct package_view *view,
                         struct span record)
 {
@@ -634,6 +661,7 @@ int main(void)
         cmocka_unit_test(others_packages_are_evicted_the_worst_first),
         cmocka_unit_test(versions_of_anothers_package_are_bounded),
         cmocka_unit_test(pin_drops_what_others_claimed_in_the_namespace),
+        cmocka_unit_test(rejudging_a_large_namespace_ends),
         cmocka_unit_test(index_lists_every_package_once),
     };
 
