@@ -209,7 +209,7 @@ static ssize_t on_produce(void *cls, uint64_t pos, char *out, size_t max)
     }
     piece = buf_span(&r->body);
     n = piece.len < max ? piece.len : max;
-    if (n > 0)
+    if (piece.data != NULL)
         memcpy(out, piece.data, n);
     buf_drain(&r->body, n);
     return (ssize_t)n;

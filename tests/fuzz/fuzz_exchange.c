@@ -5,8 +5,8 @@
  *
  * It goes through the whole gateway, with an empty catalogue, a core and a
  * store that never answer, and a deadline that passes at once.  Whatever it is,
- * there must be one answer, of a status the gateway knows, and JSON if it says
- * so. */
+ * there must be one answer, of a status the gateway knows, JSON if it says so,
+ * and the same whether the body comes whole or in pieces. */
 #include "gateway/exchange.h"
 
 #include <stdlib.h>
@@ -173,30 +173,54 @@ static void feed_headers(struct exchange *x, struct span *in)
     }
 }
 
+/* What a request came to. */
+struct outcome {
+    unsigned status;
+    const char *type;
+    size_t len;
+};
+
+static struct outcome ask(const char *method, const char *target,
+                          struct span in, bool is_admin, size_t chunk)
+{
+    static struct exchange x;
+    struct outcome o;
+
+    exchange_init(&x, &loop, is_admin);
+    x.peer = (struct ip){{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    exchange_target(&x, target);
+    feed_headers(&x, &in);
+    exchange_begin(&x, method, "HTTP/1.0", core_now());
+    while (in.len > 0)
+        exchange_body(&x, span_take(&in, chunk));
+    exchange_run(&x);
+    if (x.response.status == 0)
+        exchange_expire(&x);
+    check(&x);
+    o = (struct outcome){.status = x.response.status,
+                         .type = x.response.type,
+                         .len = response_body(&x.response).len};
+    end(&x);
+    return o;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span in = SPAN(data, size), first = line(&in);
     const uint8_t *space =
         first.len ? memchr(first.data, ' ', first.len) : NULL;
-    static struct exchange x;
+    struct outcome whole, cut;
     char *method, *target;
 
     if (space == NULL)
         return 0;
     method = text_of(span_between(first.data, space));
     target = text_of(span_between(space + 1, first.data + first.len));
-    exchange_init(&x, &loop, size % 2 == 0);
-    x.peer = (struct ip){{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
-    exchange_target(&x, target);
-    feed_headers(&x, &in);
-    exchange_begin(&x, method, "HTTP/1.0", core_now());
-    while (in.len > 0)
-        exchange_body(&x, span_take(&in, 1000));
-    exchange_run(&x);
-    if (x.response.status == 0)
-        exchange_expire(&x);
-    check(&x);
-    end(&x);
+    whole = ask(method, target, in, size % 2 == 0, SIZE_MAX);
+    cut = ask(method, target, in, size % 2 == 0, 1 + size % 61);
+    if (whole.status != cut.status || whole.type != cut.type ||
+        whole.len != cut.len)
+        abort();
     free(method);
     free(target);
     return 0;
