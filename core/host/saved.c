@@ -145,7 +145,10 @@ void saved_perform(struct host *h, const struct node_action *a)
             job_accept(a->accept.bytes, &a->accept.from, a->accept.source,
                        a->accept.reputation, false);
 
-        h->accepts_refused += !submit(h, job);
+        if (submit(h, job))
+            return;
+        h->accepts_refused++;
+        node_accept_refused(h->node, a->accept.bytes);
     } else {
         h->saves_refused += !submit(h, save_job(a));
     }

@@ -249,18 +249,6 @@ void find_failed(struct node *n, struct ask *a, enum err err)
     go_on(n, s);
 }
 
-static void accept(struct node *n, struct span bytes,
-                   const struct peer_id *from)
-{
-    struct action *a = action_push(n, NODE_ACCEPT);
-
-    known_add(n, bytes);
-    a->act.accept.bytes = action_copy(n, a, bytes);
-    a->act.accept.from = *from;
-    a->act.accept.source = ACCEPT_SEARCH;
-    a->act.accept.reputation = reputation_score(n->reputation, from, n->wall);
-}
-
 static void add_found(struct node *n, struct search *s, const struct ask *a,
                       const struct search_hit *hit,
                       const struct peer_id *publisher, bool is_new)
@@ -311,7 +299,7 @@ static void take_hit(struct node *n, struct search *s, struct ask *a,
     }
     reputation_provided(n->reputation, &a->peer,
                         span_str(package_id_format(&record.id, name)), n->wall);
-    accept(n, hit->record, &a->peer);
+    accept_record(n, hit->record, &a->peer, ACCEPT_SEARCH);
     if (query_doc_init(&doc, &record) == OK) {
         if (query_matches(&s->query, &doc))
             add_found(n, s, a, hit, &record.publisher, true);

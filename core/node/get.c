@@ -36,6 +36,12 @@ static void give_values(struct pending *p, const struct kad_value *values,
     }
 }
 
+/* There are values: did memory suffice for any? */
+static enum err given(const struct pending *p)
+{
+    return p->request->record_count > 0 ? OK : ERR_NOMEM;
+}
+
 /* A node on its own, or one that no lookup can help: what is held here. */
 static void answer_locally(struct node *n, struct pending *p, const char *key)
 {
@@ -44,7 +50,7 @@ static void answer_locally(struct node *n, struct pending *p, const char *key)
 
     give_values(p, values, count);
     p->request->lookup.complete = true;
-    request_answer(n, p, count > 0 ? OK : ERR_NOT_FOUND, NULL);
+    request_answer(n, p, count > 0 ? given(p) : ERR_NOT_FOUND, NULL);
 }
 
 static enum err lookup(struct node *n, struct pending *p, struct get *g)
@@ -180,7 +186,7 @@ void get_done(struct node *n, struct get *g, const struct kad_event *ev)
         give_values(p, ev->values, ev->values_count);
         report(&p->request->lookup, ev);
         if (ev->values_count > 0)
-            request_answer(n, p, OK, NULL);
+            request_answer(n, p, given(p), NULL);
         else
             request_answer(n, p,
                            p->request->lookup.complete ? ERR_NOT_FOUND

@@ -32,11 +32,14 @@
 enum {
     PEERS_KNOWN_MAX = 4096, /* with addresses, connected or not */
     PEER_ADDRS_MAX = REQUEST_ADDRS_MAX,
+    IDENTIFY_TRIES_MAX = 5,   /* a connection */
+    PUSH_BURST = 10,          /* … and at once */
     PEER_WAITING_MAX = 1024,  /* RPCs waiting for one peer */
     PEER_ASKING_MAX = 32,     /* RPCs on streams to one peer; others wait */
     PEER_KAD_IDLE_MAX = 32,   /* streams kept open for the next question */
     PEER_CONTROL_MAX = 65536, /* gossip control bytes waiting for room */
     DIAL_ADDRS_MAX = 16,
+    OBSERVERS_MAX = 8, /* neighbourhoods that tell of one address of ours */
     DIAL_RESOLVE_DEPTH_MAX = 4, /* dnsaddr leading to dnsaddr … */
     REQUESTS_MAX = 1024,        /* of the gateway, under way */
     OUTBOX_ITEMS_MAX = 32,      /* publishes on their way at once */
@@ -64,6 +67,8 @@ enum {
 #define DIAL_BACKOFF_MIN (2 * SECONDS)
 #define DIAL_BACKOFF_MAX (5 * MINUTES)
 #define UPKEEP_EVERY (1 * SECONDS)
+#define IDENTIFY_RETRY (2 * SECONDS) /* doubled each time */
+#define PUSH_EVERY (5 * SECONDS)     /* what one peer may push, … */
 #define PING_EVERY (60 * SECONDS)
 #define KAD_IDLE_WITHIN (10 * SECONDS)
 /* While the table is not full: how soon after a change, and at least how
@@ -156,6 +161,7 @@ struct peer {
     struct list connects; /* struct pending.of_owner: CONNECT requests */
 
     double latency_ms; /* < 0: never measured */
+    tstamp push_due;   /* of identify: when the next one would be in time */
     tstamp ping_at;
     tstamp search_not_before;
     UT_hash_handle hh;
@@ -193,12 +199,15 @@ struct link {
     struct peer *peer; /* NULL before the handshake of an inbound one */
     struct peer_id expected;
     struct multiaddr addr;
+    struct multiaddr observed; /* ours, as who dialled us says; len 0: none */
     bool is_outbound;
     bool is_upgraded;
     bool is_gone;    /* no more events; waits in n->gone */
     bool is_closing; /* said goodbye: takes no new streams */
     bool must_close; /* the host still holds a socket */
     tstamp opened_at;
+    tstamp identify_at; /* when it is asked again who it is */
+    unsigned identify_tries;
     tstamp duplicate_since; /* TSTAMP_NEVER: the only or the chosen one */
     struct list flows;      /* struct flow.of_link */
     struct list of_peer;
@@ -330,6 +339,17 @@ struct outbox_work {
     struct list of_node;
 };
 
+/* How others see us. */
+struct observer {
+    uint64_t group; /* a neighbourhood of the network */
+    tstamp at;
+};
+struct observation {
+    struct multiaddr addr;
+    struct observer by[OBSERVERS_MAX];
+    size_t count;
+};
+
 struct term {
     char text[TERM_MAX + 1];
     struct list of_queue; /* to be provided */
@@ -390,12 +410,11 @@ struct node {
     struct status_addrs listen;
     struct status_addrs announced;
     struct status_addrs confirmed;
-    struct {
-        struct multiaddr addr;
-        struct peer_id by;
-    } observed[STATUS_ADDRS_MAX];
+    struct observation observed[STATUS_ADDRS_MAX];
     size_t observed_count;
+    tstamp observed_at; /* when they were gone through */
     struct buf signed_record;
+    uint64_t signed_seq;
 
     tstamp seek_at;
     duration seek_wait;
@@ -437,7 +456,7 @@ struct node {
         uint64_t events, lookups, bytes_in, bytes_out;
         uint64_t conns_refused, conns_ip_refused, requests_refused;
         uint64_t searches_refused, peers_evicted, terms_refused;
-        uint64_t waiting_refused, gossip_dropped;
+        uint64_t waiting_refused, gossip_dropped, pushes_refused;
     } count;
 };
 
@@ -447,6 +466,8 @@ bool node_is_alone(const struct node *n);
 void node_settle(struct node *n);
 void node_timer_set(struct node *n, struct timer *t, tstamp at);
 struct action *action_push(struct node *n, enum node_action_type type);
+/* Not to be performed after all. */
+void action_drop(struct node *n, struct action *a);
 /* A copy of |s| that the action owns; SPAN_NONE without memory. */
 struct span action_copy(struct node *n, struct action *a, struct span s);
 
@@ -459,7 +480,8 @@ void peer_unhold(struct node *n, struct peer *p);
 void peer_add_addr(struct node *n, struct peer *p, const struct multiaddr *a,
                    bool is_front);
 void peer_free(struct node *n, struct peer *p);
-struct link *peer_link(const struct peer *p); /* to use; NULL: none */
+/* The one to use: the chosen one that does not say goodbye; NULL: none. */
+struct link *peer_link(const struct peer *p);
 void peer_learn(struct node *n, const struct peer_id *id,
                 enum reputation_outcome outcome, duration took);
 void peers_save(struct node *n);
@@ -516,6 +538,8 @@ struct peer *flow_peer(const struct flow *f);
 
 /* who.c: identify, push, ping */
 void who_link_up(struct node *n, struct link *l);
+/* Ask again if the first answer did not come. */
+void who_upkeep(struct node *n, struct link *l);
 void who_inbound(struct node *n, struct flow *f);
 void who_push_all(struct node *n);
 void who_addresses_changed(struct node *n);
@@ -523,6 +547,10 @@ void who_ping(struct node *n, struct peer *p);
 enum err who_data(struct node *n, struct flow *f, struct span data);
 void who_fin(struct node *n, struct flow *f);
 void who_gone(struct node *n, struct flow *f, enum err err);
+
+/* observed.c: how others see us */
+void observed_by(struct node *n, struct link *l, const struct multiaddr *a);
+void observed_upkeep(struct node *n);
 
 /* rpc.c */
 /* Ask |peer|; takes what |message| (unframed) holds by copy. */
@@ -597,6 +625,9 @@ enum known {
 enum known known_look(const struct node *n, struct span record);
 void known_add(struct node *n, struct span record);
 void known_release(struct node *n);
+/* A verified record, for the catalogue. */
+void accept_record(struct node *n, struct span record,
+                   const struct peer_id *from, enum accept_source source);
 
 /* outbox.c: announcing what was published */
 void outbox_start(struct node *n);

@@ -32,22 +32,29 @@ static uint32_t seconds(tstamp t)
     return (uint32_t)(t / SECONDS) + 1;
 }
 
-enum known known_look(const struct node *n, struct span record)
+static struct known_mark *mark_of(const struct node *n, struct span record)
 {
     uint64_t hash = map_hash(record.data, record.len);
     struct known_chunk *c = n->known[hash % KNOWN_CHUNKS];
-    uint32_t now = seconds(n->now);
 
     for (int i = 0; c != NULL && i < KNOWN_WAYS; i++) {
-        const struct known_mark *m = &set_of(c, hash)[i];
+        struct known_mark *m = &set_of(c, hash)[i];
 
-        if (m->tag != (uint32_t)(hash >> 32) || m->at == 0 ||
-            now - m->at > KNOWN_FOR / SECONDS)
-            continue;
-        return now - m->at > KNOWN_SETTLES / SECONDS ? KNOWN_WELL
-                                                     : KNOWN_JUST_NOW;
+        if (m->tag == (uint32_t)(hash >> 32) && m->at != 0 &&
+            seconds(n->now) - m->at <= KNOWN_FOR / SECONDS)
+            return m;
     }
-    return KNOWN_NOT;
+    return NULL;
+}
+
+enum known known_look(const struct node *n, struct span record)
+{
+    const struct known_mark *m = mark_of(n, record);
+
+    if (m == NULL)
+        return KNOWN_NOT;
+    return seconds(n->now) - m->at > KNOWN_SETTLES / SECONDS ? KNOWN_WELL
+                                                             : KNOWN_JUST_NOW;
 }
 
 /* In the place of the same, else of the oldest. */
@@ -76,6 +83,38 @@ void known_add(struct node *n, struct span record)
 
 void known_release(struct node *n)
 {
-    for (size_t i = 0; i < KNOWN_CHUNKS; i++)
+    for (size_t i = 0; i < KNOWN_CHUNKS; i++) {
         mem_free(n->mem, n->known[i]);
+        n->known[i] = NULL;
+    }
+}
+
+/* ---- To the catalogue. ---- */
+
+void accept_record(struct node *n, struct span record,
+                   const struct peer_id *from, enum accept_source source)
+{
+    struct action *a = action_push(n, NODE_ACCEPT);
+
+    a->act.accept.bytes = action_copy(n, a, record);
+    a->act.accept.from = *from;
+    a->act.accept.source = source;
+    a->act.accept.reputation = reputation_score(n->reputation, from, n->wall);
+    if (a->act.accept.bytes.len > 0)
+        known_add(n, record);
+    else
+        action_drop(n, a); /* no memory: it will be sent again */
+}
+
+void node_accept_refused(struct node *n, struct span record)
+{
+    struct known_mark *m = mark_of(n, record);
+
+    if (m != NULL)
+        *m = (struct known_mark){0};
+}
+
+void node_catalogue_lost(struct node *n)
+{
+    known_release(n);
 }

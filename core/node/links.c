@@ -81,7 +81,7 @@ static void choose_link(struct node *n, struct peer *p)
     LIST_FOR_EACH(entry, &p->links) {
         struct link *l = LIST_ENTRY(entry, struct link, of_peer);
 
-        if (l != best && is_kept_over(n, l, best))
+        if (l != best && !l->is_closing && is_kept_over(n, l, best))
             best = l;
     }
     if (best == NULL)
@@ -253,6 +253,7 @@ static void link_event(struct node *n, struct link *l,
             flow_writable(n, f);
         break;
     case CONN_EV_STREAM_RESET:
+        l->is_closing |= ev->err == ERR_CLOSED; /* it goes, and so will all */
         if (f != NULL)
             flow_gone(n, f, ev->err);
         break;
@@ -314,7 +315,7 @@ static bool is_surplus(const struct node *n, const struct link *l)
 {
     return l->duplicate_since != TSTAMP_NEVER &&
            n->now >= l->duplicate_since + DUPLICATE_GRACE &&
-           link_may_be_idle(l) &&
+           l != peer_link(l->peer) && link_may_be_idle(l) &&
            span_cmp(peer_id_span(&n->self), peer_id_span(&l->peer->id)) < 0;
 }
 
@@ -357,6 +358,7 @@ void links_upkeep(struct node *n)
             count--;
             continue;
         }
+        who_upkeep(n, l);
         if (p->speaks_ping && n->now >= p->ping_at && l == peer_link(p))
             who_ping(n, p);
     }

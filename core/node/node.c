@@ -292,6 +292,7 @@ static void upkeep(struct node *n)
     links_upkeep(n);
     pubsub_upkeep(n);
     dht_upkeep(n);
+    observed_upkeep(n);
     gets_begin(n, false);
     node_timer_set(n, &n->upkeep, n->now + UPKEEP_EVERY);
 }
@@ -459,6 +460,7 @@ void node_conn_recv(struct node *n, conn_id conn, uint8_t *bytes, size_t len,
 struct span node_conn_out(struct node *n, conn_id conn)
 {
     struct link *l = link_find(n, conn);
+    struct span out;
 
     if (l == NULL) { /* on its way out, with a last word to say */
         LIST_FOR_EACH(entry, &n->gone) {
@@ -468,7 +470,12 @@ struct span node_conn_out(struct node *n, conn_id conn)
         }
         return SPAN_NONE;
     }
-    return l->conn != NULL ? conn_out(l->conn) : SPAN_NONE;
+    if (l->conn == NULL)
+        return SPAN_NONE;
+    out = conn_out(l->conn);
+    if (out.len == 0) /* sealing it may have failed, and nothing will be sent */
+        node_timer_set(n, &l->timer, conn_deadline(l->conn));
+    return out;
 }
 
 void node_conn_sent(struct node *n, conn_id conn, size_t len, tstamp now)
@@ -500,6 +507,12 @@ struct action *action_push(struct node *n, enum node_action_type type)
     a->act.type = type;
     list_push_back(&n->actions, &a->link);
     return a;
+}
+
+void action_drop(struct node *n, struct action *a)
+{
+    list_remove(&a->link);
+    action_free(n, a);
 }
 
 struct span action_copy(struct node *n, struct action *a, struct span s)

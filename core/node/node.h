@@ -126,6 +126,11 @@ struct outbox_item {
     const char *name;
     const char *version;
 };
+/* What NODE_ACCEPT gave was not taken: it is given again when it comes. */
+void node_accept_refused(struct node *n, struct span record);
+/* What was taken lately may not have been written. */
+void node_catalogue_lost(struct node *n);
+
 /* The answer to NODE_OUTBOX_LOAD; |items| borrowed. */
 void node_outbox_loaded(struct node *n, const struct outbox_item *items,
                         size_t count, tstamp now, wall_ms wall);

@@ -106,9 +106,13 @@ void peer_add_addr(struct node *n, struct peer *p, const struct multiaddr *a,
 
 struct link *peer_link(const struct peer *p)
 {
-    if (list_is_empty(&p->links))
-        return NULL;
-    return LIST_ENTRY(p->links.next, struct link, of_peer);
+    for (struct list *e = p->links.next; e != &p->links; e = e->next) {
+        struct link *l = LIST_ENTRY(e, struct link, of_peer);
+
+        if (!l->is_closing)
+            return l;
+    }
+    return NULL;
 }
 
 void peer_learn(struct node *n, const struct peer_id *id,

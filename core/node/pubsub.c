@@ -32,7 +32,7 @@ void pubsub_init(struct node *n)
 
 static void open_stream(struct node *n, struct peer *p)
 {
-    if (p->gossip_out != NULL || list_is_empty(&p->links) ||
+    if (p->gossip_out != NULL || peer_link(p) == NULL ||
         p->gossip_opens >= GOSSIP_OPENS_MAX)
         return;
     p->gossip_opens++;
@@ -179,18 +179,6 @@ void pubsub_writable(struct node *n, struct flow *f)
         (void)send_control(n, p);
 }
 
-static void push_accept(struct node *n, struct span bytes,
-                        const struct peer_id *from)
-{
-    struct action *a = action_push(n, NODE_ACCEPT);
-
-    known_add(n, bytes);
-    a->act.accept.bytes = action_copy(n, a, bytes);
-    a->act.accept.from = *from;
-    a->act.accept.source = ACCEPT_GOSSIP;
-    a->act.accept.reputation = reputation_score(n->reputation, from, n->wall);
-}
-
 /* Whose fault is a record that does not pass: a sender's, or ours? */
 static enum gossip_verdict verdict_of(enum err err)
 {
@@ -208,7 +196,7 @@ static void judge(struct node *n, const struct gossip_event *ev)
         validator_open(n->validator, ev->message.data, &record, n->mem);
 
     if (err == OK) {
-        push_accept(n, ev->message.data, &ev->peer);
+        accept_record(n, ev->message.data, &ev->peer, ACCEPT_GOSSIP);
         reputation_provided(n->reputation, &ev->peer,
                             span_str(package_id_format(&record.id, name)),
                             n->wall);

@@ -67,6 +67,7 @@ void node_cancel(struct node *n, struct request *r, tstamp now)
         n->now = now;
     if (r->node_state != NULL)
         end_early(n, r->node_state, ERR_CANCELLED, "cancelled");
+    node_settle(n);
 }
 
 void requests_release(struct node *n)
@@ -243,16 +244,16 @@ static void connect_peer(struct node *n, struct pending *p)
         request_answer(n, p, ERR_LIMIT, "too many peers");
         return;
     }
-    p->request->was_connected = !list_is_empty(&peer->links);
+    p->request->was_connected = peer_link(peer) != NULL;
     p->connect = peer;
     list_push_back(&peer->connects, &p->of_owner);
     if (peer->is_identified &&
-        (is_connected_over(peer, addr) || !list_is_empty(&peer->links))) {
+        (is_connected_over(peer, addr) || peer_link(peer) != NULL)) {
         connects_done(n, peer, OK, NULL);
         return;
     }
     peer_add_addr(n, peer, addr, true);
-    err = list_is_empty(&peer->links) ? dial_start(n, peer, true) : OK;
+    err = peer_link(peer) == NULL ? dial_start(n, peer, true) : OK;
     peer_unhold(n, peer);
     if (err != OK)
         connects_done(n, peer, err,
@@ -304,6 +305,7 @@ static void list_limits(struct node *n, struct pending *p)
     add_limit(r, "dials", LIMIT_DIALS_IN_FLIGHT, n->dialling_count, 0);
     add_limit(r, "peers_known", PEERS_KNOWN_MAX, MAP_COUNT(n->peers),
               n->count.peers_evicted);
+    add_limit(r, "identify_pushes", PUSH_BURST, 0, n->count.pushes_refused);
     add_limit(r, "requests", REQUESTS_MAX, n->request_count,
               n->count.requests_refused);
     add_limit(r, "dht_records", kc.records_max, k.records, k.records_refused);

@@ -41,7 +41,7 @@ static void rpc_detach(struct rpc *r)
 
 static bool may_ask(const struct peer *p)
 {
-    return !list_is_empty(&p->links) && p->asking_count < PEER_ASKING_MAX;
+    return peer_link(p) != NULL && p->asking_count < PEER_ASKING_MAX;
 }
 
 void rpc_answered(struct node *n, struct rpc *r, struct span msg)
@@ -114,14 +114,18 @@ void rpc_flow_retire(struct node *n, struct flow *f)
 
 static struct flow *idle_flow(struct node *n, struct rpc *r)
 {
-    struct flow *f;
-
-    if (r->ask != NULL || r->was_retried || list_is_empty(&r->peer->kad_idle))
+    if (r->ask != NULL || r->was_retried)
         return NULL;
-    f = LIST_ENTRY(r->peer->kad_idle.next, struct flow, of_idle);
-    flow_wake(n, f);
-    f->was_used = true;
-    return f;
+    LIST_FOR_EACH(entry, &r->peer->kad_idle) {
+        struct flow *f = LIST_ENTRY(entry, struct flow, of_idle);
+
+        if (f->link->is_gone || f->link->is_closing)
+            continue;
+        flow_wake(n, f);
+        f->was_used = true;
+        return f;
+    }
+    return NULL;
 }
 
 static enum err rpc_send(struct node *n, struct rpc *r)
@@ -183,7 +187,7 @@ enum err rpc_start(struct node *n, const struct peer_id *peer,
         n->count.waiting_refused++;
         return ERR_LIMIT;
     }
-    if (list_is_empty(&p->links))
+    if (peer_link(p) == NULL)
         TRY(dial_start(n, p, false));
     r = mem_try_zero(n->mem, sizeof(*r));
     if (r == NULL)
@@ -292,6 +296,17 @@ enum err rpc_data(struct node *n, struct flow *f, struct span data)
     return OK;
 }
 
+/* A stream that was kept may have been closed while the question was on its
+ * way, and a connection may die under it: that says nothing about the question.
+ */
+static bool may_ask_again(const struct flow *f, const struct rpc *r,
+                          enum err err)
+{
+    if (r->was_retried || peer_link(r->peer) == NULL)
+        return false;
+    return err == ERR_CLOSED || (f->was_used && err != ERR_TIMEOUT);
+}
+
 static void rpc_lost(struct node *n, struct flow *f, enum err err)
 {
     struct rpc *r = f->u.rpc;
@@ -299,10 +314,7 @@ static void rpc_lost(struct node *n, struct flow *f, enum err err)
     if (r == NULL)
         return;
     rpc_detach(r);
-    /* A stream that was kept may have been closed while the question was on
-     * its way: that says nothing about the question. */
-    if (f->was_used && !r->was_retried && !list_is_empty(&r->peer->links) &&
-        err != ERR_TIMEOUT) {
+    if (may_ask_again(f, r, err)) {
         r->was_retried = true;
         rpc_go(n, r);
         return;

@@ -54,20 +54,35 @@ static bool is_announced(const struct node *n, const struct multiaddr *a)
            (n->config.is_private_network || !multiaddr_is_loopback(a));
 }
 
+static void announce_also(struct node *n, const struct multiaddr *a)
+{
+    for (size_t i = 0; i < n->announced.count; i++)
+        if (multiaddr_eq(&n->announced.at[i], a))
+            return;
+    if (n->announced.count < STATUS_ADDRS_MAX)
+        n->announced.at[n->announced.count++] = *a;
+}
+
+/* Grows also when the clock was set back: an older one is not believed. */
+static uint64_t next_seq(struct node *n)
+{
+    uint64_t seq = (uint64_t)n->wall * 1000000;
+
+    n->signed_seq = seq > n->signed_seq ? seq : n->signed_seq + 1;
+    return n->signed_seq;
+}
+
 void who_addresses_changed(struct node *n)
 {
-    size_t count = 0;
-
+    n->announced.count = 0;
     for (size_t i = 0; i < n->listen.count; i++)
         if (is_announced(n, &n->listen.at[i]))
-            n->announced.at[count++] = n->listen.at[i];
-    for (size_t i = 0; i < n->confirmed.count && count < STATUS_ADDRS_MAX; i++)
-        n->announced.at[count++] = n->confirmed.at[i];
-    n->announced.count = count;
+            announce_also(n, &n->listen.at[i]);
+    for (size_t i = 0; i < n->confirmed.count; i++)
+        announce_also(n, &n->confirmed.at[i]);
     buf_clear(&n->signed_record);
-    if (identify_make_record(&n->identity, n->announced.at, count,
-                             (uint64_t)n->wall * 1000000, n->mem,
-                             &n->signed_record) != OK)
+    if (identify_make_record(&n->identity, n->announced.at, n->announced.count,
+                             next_seq(n), n->mem, &n->signed_record) != OK)
         buf_clear(&n->signed_record);
     kad_set_addrs(n->kad, n->announced.at, n->announced.count);
     who_push_all(n);
@@ -78,39 +93,6 @@ void node_listening(struct node *n, const struct multiaddr *addrs, size_t count)
     n->listen.count = count < STATUS_ADDRS_MAX ? count : STATUS_ADDRS_MAX;
     if (n->listen.count > 0)
         memcpy(n->listen.at, addrs, n->listen.count * sizeof(*addrs));
-    who_addresses_changed(n);
-}
-
-/* ---- How others see us. ---- */
-
-/* An address is ours once two peers told of it that we dialled from our listen
- * port's machine: those that dialled us only repeat what they dialled. */
-static void observed(struct node *n, const struct peer *p,
-                     const struct multiaddr *a)
-{
-    size_t i;
-
-    if (a->len == 0 || !multiaddr_is_global(a))
-        return;
-    for (i = 0; i < n->confirmed.count; i++)
-        if (multiaddr_eq(&n->confirmed.at[i], a))
-            return;
-    for (i = 0; i < n->observed_count; i++)
-        if (multiaddr_eq(&n->observed[i].addr, a))
-            break;
-    if (i == n->observed_count) {
-        if (n->observed_count == STATUS_ADDRS_MAX)
-            i = (size_t)rng_below(&n->rng, STATUS_ADDRS_MAX);
-        else
-            n->observed_count++;
-        n->observed[i].addr = *a;
-        n->observed[i].by = p->id;
-        return;
-    }
-    if (peer_id_eq(&n->observed[i].by, &p->id) ||
-        n->confirmed.count == STATUS_ADDRS_MAX)
-        return;
-    n->confirmed.at[n->confirmed.count++] = *a;
     who_addresses_changed(n);
 }
 
@@ -176,27 +158,56 @@ static void identified(struct node *n, struct link *l,
             peer_add_addr(n, p, &info->addrs[i], true);
     if (l->is_outbound)
         peer_add_addr(n, p, &l->addr, true);
-    observed(n, p, &info->observed);
+    observed_by(n, l, &info->observed);
     p->is_identified = true;
     pubsub_open(n, p);
     dht_identified(n, p, l);
     connects_done(n, p, OK, NULL);
 }
 
+static void ask_again_later(struct node *n, struct link *l)
+{
+    l->identify_at = n->now + (IDENTIFY_RETRY << l->identify_tries);
+}
+
 void who_link_up(struct node *n, struct link *l)
 {
     struct flow *f;
 
+    l->identify_at = TSTAMP_NEVER;
     if (flow_open(n, l, FLOW_IDENTIFY_OUT, &n->protocols[PROTO_IDENTIFY], 1,
                   &f) == OK)
         f->u.reader = identify_reader_new(n->mem);
+    else
+        ask_again_later(n, l);
+    l->identify_tries++;
+}
+
+void who_upkeep(struct node *n, struct link *l)
+{
+    if (!l->peer->is_identified && n->now >= l->identify_at &&
+        l->identify_tries < IDENTIFY_TRIES_MAX)
+        who_link_up(n, l);
+}
+
+/* Each push makes us go through what a peer is to us. */
+static bool may_push(struct node *n, struct peer *p)
+{
+    tstamp due = p->push_due > n->now ? p->push_due : n->now;
+
+    if (due > n->now + (PUSH_BURST - 1) * PUSH_EVERY) {
+        n->count.pushes_refused++;
+        return false;
+    }
+    p->push_due = due + PUSH_EVERY;
+    return true;
 }
 
 void who_inbound(struct node *n, struct flow *f)
 {
-    if (f->type == FLOW_PUSH_IN)
+    if (f->type == FLOW_PUSH_IN && may_push(n, flow_peer(f)))
         f->u.reader = identify_reader_new(n->mem);
-    else if (write_identity(n, f) != OK)
+    else if (f->type == FLOW_PUSH_IN || write_identity(n, f) != OK)
         flow_reset(n, f);
     else
         flow_finish_later(n, f);
@@ -216,6 +227,7 @@ void who_fin(struct node *n, struct flow *f)
     } else {
         log_debug(n->log, "node", "identify failed reason=\"%s\"",
                   err_text(err));
+        flow_reset(n, f);
     }
 }
 
@@ -259,6 +271,8 @@ enum err who_data(struct node *n, struct flow *f, struct span data)
 
 void who_gone(struct node *n, struct flow *f, enum err err)
 {
+    if (f->type == FLOW_IDENTIFY_OUT)
+        ask_again_later(n, f->link);
     if (f->type != FLOW_PING_OUT)
         identify_reader_free(f->u.reader);
     else if (err == ERR_TIMEOUT && flow_peer(f) != NULL)

@@ -26,7 +26,7 @@ struct node_status {
     tstamp updated_at;             /* too old: the loop hangs */
     struct status_addrs listen;    /* bound */
     struct status_addrs announced; /* what we tell others */
-    struct status_addrs confirmed; /* seen by ≥ 2 peers from outside */
+    struct status_addrs confirmed; /* seen by ≥ 4 IP groups from outside */
     bool is_started;               /* listeners bound, state loaded */
     bool is_standalone;
     bool is_draining;
