@@ -43,6 +43,11 @@ enum upkeep { UPKEEP_NONE, UPKEEP_REFRESH, UPKEEP_RECORD, UPKEEP_PROVIDED };
 
 enum operation_stage { STAGE_FIND, STAGE_STORE };
 
+/* How long a lookup that heard of nobody but those in a table that is not full
+ * speaks for puts and provides of other keys: the nearest of any key are then
+ * all there are. */
+#define KAD_ALL_KNOWN_WITHIN (10 * SECONDS)
+
 struct found_value {
     struct blob *value;
     struct peer_id owner, publisher;
@@ -81,7 +86,8 @@ struct operation {
     struct blob *value;
     struct peer_id owner;
     unsigned requested, acked, pending;
-    bool is_late; /* half of the time is gone */
+    bool is_late;   /* half of the time is gone */
+    bool is_direct; /* nobody was looked for: see all_known_until */
 
     /* find_providers */
     struct found_peer *providers;
@@ -121,6 +127,8 @@ struct kad {
     struct heap operation_timers;
     struct list starved;
     uint64_t last_operation;
+    tstamp
+        all_known_until; /* the network is smaller than k, and in the table */
 
     struct own_key *own_keys;
     struct heap own_key_timers;
@@ -185,7 +193,8 @@ void operation_begin(struct kad *k, struct operation *op, tstamp now);
 struct operation *operation_find(const struct kad *k, uint64_t id);
 
 void operation_on_slow(struct kad *k, const struct rpc *rpc, tstamp now);
-void operation_on_failed(struct kad *k, const struct rpc *rpc, tstamp now);
+void operation_on_failed(struct kad *k, const struct rpc *rpc, enum err err,
+                         tstamp now);
 void operation_on_answer(struct kad *k, const struct rpc *rpc,
                          const Wire__KadMessage *msg, tstamp now);
 /* A place among the RPCs is free. */

@@ -27,6 +27,7 @@ enum candidate_store {
     STORE_NONE,
     STORE_WANTED,
     STORE_SENT,
+    STORE_SLOW, /* sent, of a put that looked for nobody: does not count */
     STORE_ACKED,
     STORE_FAILED,
 };

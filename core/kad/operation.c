@@ -326,16 +326,11 @@ static void start_storing(struct kad *k, struct operation *op)
         assert(false); /* in the heap: needs no memory */
 }
 
-static void store_ended(struct kad *k, struct operation *op, int slot,
-                        bool is_acked)
+static void tell_progress(struct kad *k, const struct operation *op)
 {
-    struct candidate *c = &op->lookup.pool[slot];
     struct event_node *n;
 
-    c->store = is_acked ? STORE_ACKED : STORE_FAILED;
-    op->pending--;
-    op->acked += is_acked;
-    if (!is_acked || op->upkeep != UPKEEP_NONE)
+    if (op->upkeep != UPKEEP_NONE)
         return;
     n = event_new(&k->events, KAD_EV_PROGRESS, 0);
     if (n == NULL)
@@ -345,6 +340,33 @@ static void store_ended(struct kad *k, struct operation *op, int slot,
     n->ev.requested = op->requested;
     n->ev.acked = op->acked;
     event_push(&k->events, n);
+}
+
+static void store_ended(struct kad *k, struct operation *op, int slot,
+                        bool is_acked)
+{
+    struct candidate *c = &op->lookup.pool[slot];
+
+    op->requested += c->store == STORE_SLOW && is_acked;
+    c->store = is_acked ? STORE_ACKED : STORE_FAILED;
+    op->pending--;
+    op->acked += is_acked;
+    if (is_acked)
+        tell_progress(k, op);
+}
+
+/* Who is silent would not have been found, had anybody been looked for: it
+ * is none of those that were to get the record. */
+static void store_doubted(struct kad *k, struct operation *op, int slot)
+{
+    struct candidate *c = &op->lookup.pool[slot];
+
+    if (!op->is_direct || c->store != STORE_SENT)
+        return;
+    c->store = STORE_SLOW;
+    op->requested--;
+    k->all_known_until = 0;
+    tell_progress(k, op);
 }
 
 static void advance_store(struct kad *k, struct operation *op, tstamp now)
@@ -367,6 +389,14 @@ static void advance_store(struct kad *k, struct operation *op, tstamp now)
     }
     if (op->pending == 0 && (l->outstanding == 0 || op->requested >= KAD_K))
         finish(k, op, KAD_COMPLETE, now);
+}
+
+/* Everybody anybody named has answered, and is in the table. */
+static void note_all_known(struct kad *k, const struct lookup *l, tstamp now)
+{
+    if (l->count == l->answered && l->count == k->routing.count &&
+        l->count < KAD_K)
+        k->all_known_until = tstamp_add(now, KAD_ALL_KNOWN_WITHIN);
 }
 
 /* Ask whom there is to ask; move on when there is nobody left. */
@@ -396,6 +426,7 @@ static void advance(struct kad *k, struct operation *op, tstamp now)
     }
     if (!lookup_is_finished(l) && !(op->is_late && l->answered > 0))
         return;
+    note_all_known(k, l, now);
     if (is_storing_type(op->type)) {
         start_storing(k, op);
         advance_store(k, op, now);
@@ -414,11 +445,42 @@ void operation_feed_starved(struct kad *k, tstamp now)
         advance(k, LIST_ENTRY(l, struct operation, starved), now);
 }
 
+/* In a network that is smaller than k, and known to be in the table, all are
+ * the nearest of every key. */
+static bool may_skip_finding(const struct kad *k, const struct operation *op,
+                             tstamp now)
+{
+    return is_storing_type(op->type) && op->stage == STAGE_FIND &&
+           now < k->all_known_until && k->routing.count > 0 &&
+           k->routing.count < KAD_K;
+}
+
+static void take_all_known(struct kad *k, struct operation *op)
+{
+    struct contact *all[KAD_K];
+    size_t count = routing_closest(&k->routing, op->lookup.target, all, KAD_K);
+
+    for (size_t i = 0; i < count; i++) {
+        float score = peer_score(k, &all[i]->id);
+        int slot = LOOKUP_NO_SLOT;
+
+        if (score >= 0)
+            slot = lookup_add(&op->lookup, &all[i]->id,
+                              addrs_span(&all[i]->addrs), 1, score);
+        if (slot != LOOKUP_NO_SLOT)
+            op->lookup.pool[slot].state = CANDIDATE_ANSWERED;
+    }
+    op->is_direct = true;
+    start_storing(k, op);
+}
+
 void operation_begin(struct kad *k, struct operation *op, tstamp now)
 {
     struct contact *seeds[KAD_K];
     size_t count = 0;
 
+    if (may_skip_finding(k, op, now))
+        take_all_known(k, op);
     if (op->stage == STAGE_FIND)
         count = routing_closest(&k->routing, op->lookup.target, seeds, KAD_K);
     if (op->stage == STAGE_FIND && count == 0)
@@ -585,16 +647,21 @@ void operation_on_answer(struct kad *k, const struct rpc *rpc,
     }
 }
 
-void operation_on_failed(struct kad *k, const struct rpc *rpc, tstamp now)
+void operation_on_failed(struct kad *k, const struct rpc *rpc, enum err err,
+                         tstamp now)
 {
     struct operation *op = waiting_for(k, rpc);
+    bool has_answered = err == ERR_PROTO || err == ERR_FRAME_SIZE;
 
     if (op == NULL)
         return;
-    if (rpc->purpose == RPC_STORE)
+    if (rpc->purpose == RPC_STORE) {
+        if (!has_answered)
+            store_doubted(k, op, rpc->slot);
         store_ended(k, op, rpc->slot, false);
-    else
+    } else {
         lookup_failed(&op->lookup, rpc->slot);
+    }
     advance(k, op, now);
 }
 
@@ -602,8 +669,12 @@ void operation_on_slow(struct kad *k, const struct rpc *rpc, tstamp now)
 {
     struct operation *op = waiting_for(k, rpc);
 
-    if (op == NULL || rpc->purpose == RPC_STORE)
+    if (op == NULL)
         return;
+    if (rpc->purpose == RPC_STORE) {
+        store_doubted(k, op, rpc->slot);
+        return;
+    }
     lookup_slow(&op->lookup, rpc->slot);
     advance(k, op, now);
 }

@@ -129,7 +129,7 @@ static void fail(struct kad *k, struct rpc *rpc, enum kad_peer_outcome outcome,
     if (ended.purpose == RPC_CHECK)
         contact_check_ended(k, &ended.peer);
     contact_failed(k, &ended.peer, err, now);
-    operation_on_failed(k, &ended, now);
+    operation_on_failed(k, &ended, err, now);
     operation_feed_starved(k, now);
 }
 

@@ -91,6 +91,8 @@ enum {
 #define OUTBOX_RETRY (5 * SECONDS)
 #define OUTBOX_PUT_WITHIN (15 * SECONDS)
 #define TERM_WITHIN (10 * SECONDS)
+/* Nobody waits for the terms of a publish; many wait for the publish. */
+#define TERMS_AFTER (100 * MILLISECONDS)
 #define SEARCH_ASK_WITHIN (1500 * MILLISECONDS) /* then another is asked */
 #define SEARCH_PROVIDERS_WITHIN (150 * MILLISECONDS)
 
@@ -116,6 +118,7 @@ enum timer_type {
     TIMER_SEARCH,  /* providers were looked for long enough */
     TIMER_UPKEEP,
     TIMER_OUTBOX,
+    TIMER_TERMS,
     TIMER_SAVE,
 };
 struct timer {
@@ -333,9 +336,11 @@ struct search {
 
 struct outbox_work {
     int64_t id;
-    unsigned ops; /* puts not ended */
+    struct record head, version; /* what is still to be put of them; or none */
+    unsigned ops;                /* puts not ended */
     unsigned requested, acked;
     bool is_refused; /* it will never be put: do not try again */
+    bool is_head;    /* the version is the head itself */
     struct list of_node;
 };
 
@@ -395,7 +400,7 @@ struct node {
     struct search_pace *pace_out; /* what we ask them */
 
     struct heap timers;
-    struct timer upkeep, outbox_timer, save_timer;
+    struct timer upkeep, outbox_timer, terms_timer, save_timer;
 
     struct peer *peers; /* map by id */
     struct list idle_peers;
@@ -448,6 +453,7 @@ struct node {
     struct term *terms;
     struct list term_queue;
     size_t terms_provided, terms_providing;
+    tstamp terms_at; /* none is provided before */
 
     struct list actions;
     struct action *current;
@@ -633,6 +639,7 @@ void accept_record(struct node *n, struct span record,
 void outbox_start(struct node *n);
 void outbox_timer(struct node *n);
 void outbox_peers_came(struct node *n);
+void outbox_work_free(struct node *n, struct outbox_work *w);
 void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
                      const struct kad_event *ev);
 void announce_start(struct node *n, struct pending *p);

@@ -77,6 +77,7 @@ static void lists_init(struct node *n)
     list_init(&n->actions);
     n->upkeep.type = TIMER_UPKEEP;
     n->outbox_timer.type = TIMER_OUTBOX;
+    n->terms_timer.type = TIMER_TERMS;
     n->save_timer.type = TIMER_SAVE;
 }
 
@@ -134,7 +135,7 @@ static void maps_free(struct node *n)
         mem_free(n->mem, op);
     }
     LIST_FOR_EACH(item, &n->outbox.items)
-        mem_free(n->mem, LIST_ENTRY(item, struct outbox_work, of_node));
+        outbox_work_free(n, LIST_ENTRY(item, struct outbox_work, of_node));
 }
 
 static void action_free(struct node *n, struct action *a)
@@ -335,6 +336,8 @@ static void fire(struct node *n, struct timer *t)
     case TIMER_OUTBOX:
         outbox_timer(n);
         break;
+    case TIMER_TERMS:
+        break; /* node_settle() sees to them */
     case TIMER_SAVE:
         save(n);
         break;
@@ -452,6 +455,9 @@ void node_conn_recv(struct node *n, conn_id conn, uint8_t *bytes, size_t len,
     if (l == NULL || l->conn == NULL)
         return;
     n->count.bytes_in += len;
+    /* Answers to who asked go before what others are told. */
+    if (list_is_empty(&l->of_flush))
+        list_push_front(&n->flush, &l->of_flush);
     conn_recv(l->conn, bytes, len, now);
     link_drain(n, l);
     node_settle(n);
@@ -526,16 +532,23 @@ struct span action_copy(struct node *n, struct action *a, struct span s)
     return SPAN(a->bytes, s.len);
 }
 
-static bool poll_link(struct node *n, struct node_action *action)
+static bool poll_flush(struct node *n, struct node_action *action)
 {
     struct list *entry = list_pop_front(&n->flush);
     struct link *l;
 
-    if (entry != NULL) {
-        l = LIST_ENTRY(entry, struct link, of_flush);
-        *action = (struct node_action){.type = NODE_FLUSH, .conn = l->id};
-        return true;
-    }
+    if (entry == NULL)
+        return false;
+    l = LIST_ENTRY(entry, struct link, of_flush);
+    *action = (struct node_action){.type = NODE_FLUSH, .conn = l->id};
+    return true;
+}
+
+static bool poll_gone(struct node *n, struct node_action *action)
+{
+    struct list *entry;
+    struct link *l;
+
     while ((entry = list_pop_front(&n->gone)) != NULL) {
         l = LIST_ENTRY(entry, struct link, of_gone);
         *action = (struct node_action){.type = NODE_CLOSE, .conn = l->id};
@@ -548,19 +561,23 @@ static bool poll_link(struct node *n, struct node_action *action)
     return false;
 }
 
+/* Peers first: they wait for what is sent, nobody for what is saved. */
 bool node_poll(struct node *n, struct node_action *action)
 {
-    struct list *entry = list_pop_front(&n->actions);
+    struct list *entry;
 
     action_free(n, n->current);
     n->current = NULL;
+    if (poll_flush(n, action))
+        return true;
+    entry = list_pop_front(&n->actions);
     if (entry != NULL) {
         n->current = LIST_ENTRY(entry, struct action, link);
         *action = n->current->act;
         return true;
     }
     *action = (struct node_action){.type = NODE_NONE};
-    return poll_link(n, action);
+    return poll_gone(n, action);
 }
 
 /* ---- Looking. ---- */

@@ -102,6 +102,21 @@ void outbox_peers_came(struct node *n)
 
 /* ---- One publish. ---- */
 
+static void records_release(struct outbox_work *w)
+{
+    record_release(&w->head);
+    record_release(&w->version);
+}
+
+void outbox_work_free(struct node *n, struct outbox_work *w)
+{
+    records_release(w);
+    list_remove(&w->of_node);
+    mem_free(n->mem, w);
+}
+
+static void put_rest(struct node *n, struct outbox_work *w);
+
 static void work_done(struct node *n, struct outbox_work *w)
 {
     tell_waiting(n, w, w->acked > 0 || w->is_refused || node_is_alone(n));
@@ -118,9 +133,8 @@ static void work_done(struct node *n, struct outbox_work *w)
         n->outbox.retry_at = n->now + OUTBOX_RETRY;
         node_timer_set(n, &n->outbox_timer, n->outbox.retry_at);
     }
-    list_remove(&w->of_node);
+    outbox_work_free(n, w);
     n->outbox.count--;
-    mem_free(n->mem, w);
     load(n);
 }
 
@@ -132,12 +146,17 @@ void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
         w->acked = ev->acked;
         tell_waiting(n, w, false);
     }
-    if (ev->type == KAD_EV_DONE && --w->ops == 0)
+    if (ev->type != KAD_EV_DONE)
+        return;
+    if (is_main)
+        put_rest(n, w);
+    if (--w->ops == 0)
         work_done(n, w);
 }
 
-static void put(struct node *n, struct outbox_work *w, const struct record *r,
-                enum key_kind kind, struct span value)
+/* False: it did not begin. */
+static bool put(struct node *n, struct outbox_work *w, const struct record *r,
+                enum key_kind kind)
 {
     tstamp deadline = n->now + OUTBOX_PUT_WITHIN;
     char text[PACKAGE_KEY_MAX];
@@ -148,8 +167,8 @@ static void put(struct node *n, struct outbox_work *w, const struct record *r,
 
     package_key_of(r, kind, &key);
     package_key_format(n->network, &key, text);
-    err =
-        kad_put(n->kad, span_str(text), value, deadline, n->now, n->wall, &id);
+    err = kad_put(n->kad, span_str(text), buf_span(&r->bytes), deadline, n->now,
+                  n->wall, &id);
     if (err == OK)
         err = op_add(n, id, OP_OUTBOX, w, &op);
     if (err != OK) {
@@ -159,10 +178,11 @@ static void put(struct node *n, struct outbox_work *w, const struct record *r,
          * either way there is nothing to try again. */
         if (err != ERR_BUSY && err != ERR_NOMEM && kind == KEY_HEAD)
             w->is_refused = true;
-        return;
+        return false;
     }
     op->is_main = kind == KEY_HEAD;
     w->ops++;
+    return true;
 }
 
 /* A ggen node keeps only what is put to it directly. */
@@ -210,50 +230,54 @@ static void add_terms(struct node *n, const struct record *r)
         terms_add(n, terms.list[i]);
 }
 
-/* The records of the head: all there is of a version that is the newest. */
-static void put_head(struct node *n, struct outbox_work *w,
-                     const struct outbox_item *item, const struct record *head)
+/* What others look for by name: some wait for it, so it goes first. */
+static bool put_head(struct node *n, struct outbox_work *w)
 {
-    put(n, w, head, KEY_HEAD, item->head);
-    if (n->network->key_prefix[0] == '\0') {
-        put_to_all(n, w, head, item->head);
-        return;
-    }
-    put(n, w, head, KEY_HEAD_OF, item->head);
-    if (span_eq(item->head, item->version_record))
-        put(n, w, head, KEY_VERSION_OF, item->head);
+    if (n->network->key_prefix[0] == '\0')
+        put_to_all(n, w, &w->head, buf_span(&w->head.bytes));
+    return put(n, w, &w->head, KEY_HEAD);
 }
 
-static void put_version(struct node *n, struct outbox_work *w,
-                        const struct outbox_item *item)
+/* The same under the owner's key, and the version, which may be all there is
+ * of the head; and what it can be found by. */
+static void put_rest(struct node *n, struct outbox_work *w)
 {
-    struct record version;
+    const struct record *version = w->is_head ? &w->head : &w->version;
 
-    if (n->network->key_prefix[0] == '\0' ||
-        span_eq(item->head, item->version_record) ||
-        validator_open(n->validator, item->version_record, &version, n->mem) !=
-            OK)
-        return;
-    put(n, w, &version, KEY_VERSION_OF, item->version_record);
-    record_release(&version);
+    if (n->network->key_prefix[0] != '\0') {
+        (void)put(n, w, &w->head, KEY_HEAD_OF);
+        if (version->json != NULL)
+            (void)put(n, w, version, KEY_VERSION_OF);
+    }
+    add_terms(n, &w->head);
+    records_release(w);
+}
+
+static enum err work_open(struct node *n, struct outbox_work *w,
+                          const struct outbox_item *item)
+{
+    w->is_head = span_eq(item->head, item->version_record);
+    TRY(validator_open(n->validator, item->head, &w->head, n->mem));
+    if (!w->is_head && validator_open(n->validator, item->version_record,
+                                      &w->version, n->mem) != OK)
+        log_warn(n->log, "node", "a version is not put id=%lld",
+                 (long long)item->id);
+    return OK;
 }
 
 static void work_start(struct node *n, const struct outbox_item *item)
 {
     struct outbox_work *w = mem_new(n->mem, sizeof(*w));
-    struct record head;
 
     w->id = item->id;
     list_push_back(&n->outbox.items, &w->of_node);
     n->outbox.count++;
     w->ops = 1; /* ours, until all are begun */
-    if (validator_open(n->validator, item->head, &head, n->mem) == OK) {
-        put_head(n, w, item, &head);
-        put_version(n, w, item);
-        add_terms(n, &head);
-        record_release(&head);
+    if (work_open(n, w, item) == OK) {
         announce(n, item);
         known_add(n, item->head);
+        if (!put_head(n, w))
+            put_rest(n, w); /* else when that has ended */
     } else {
         log_error(n->log, "node", "an outbox entry is no record id=%lld",
                   (long long)item->id);
@@ -347,6 +371,10 @@ void terms_add(struct node *n, const char *text)
     if (t == NULL)
         return;
     (void)snprintf(t->text, sizeof(t->text), "%s", text);
+    if (list_is_empty(&n->term_queue)) {
+        n->terms_at = n->now + TERMS_AFTER;
+        node_timer_set(n, &n->terms_timer, n->terms_at);
+    }
     MAP_ADD(n->terms, t->text, strlen(t->text), t);
     list_push_back(&n->term_queue, &t->of_queue);
 }
@@ -362,7 +390,8 @@ void terms_pump(struct node *n)
     struct kad_stats stats;
 
     if (list_is_empty(&n->term_queue) ||
-        n->terms_providing >= TERMS_PROVIDING_MAX || n->is_draining)
+        n->terms_providing >= TERMS_PROVIDING_MAX || n->now < n->terms_at ||
+        n->is_draining)
         return;
     kad_stats(n->kad, &stats);
     if (stats.table_peers == 0)

@@ -134,7 +134,8 @@ static bool is_due(const struct worker *w, const struct queue *q, tstamp at)
 {
     return q->count > 0 &&
            (at >= q->due || q->count >= WORKER_BEHIND_GROUP_MAX ||
-            w->flushes > 0 || w->is_stopping);
+            w->flushes > 0 || w->is_stopping ||
+            (q == &w->soon && w->urgent.count == 0));
 }
 
 static void wait_until(struct worker *w, tstamp at)

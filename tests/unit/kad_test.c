@@ -254,15 +254,87 @@ static void our_questions_are_not_what_others_expect(void **state)
                                 bytes, sizeof(bytes)),
                       SPAN(q.message, q.len));
     answer_with(&o, q.rpc, SPAN(q.message, q.len));
+    /* The put has shown that there is nobody else: nobody is looked for. */
     assert_ok(kad_provide(o.k, SPAN_LIT("key"), o.now + 10 * SECONDS, o.now,
                           wall_of(&o), &op));
-    assert_true(next_question(&o, &q));
-    answer_hex(&o, q.rpc, "0804");
     assert_true(next_question(&o, &q));
     assert_span_equal(hex_bytes("0802 12036b6579 4a34 0a26" PEER_0 "1208" ADDR_0
                                 "1802",
                                 bytes, sizeof(bytes)),
                       SPAN(q.message, q.len));
+    one_close(&o);
+}
+
+static bool begins_with(const struct question *q, const char *hex)
+{
+    uint8_t bytes[8];
+    struct span s = hex_bytes(hex, bytes, sizeof(bytes));
+
+    return q->len >= s.len && memcmp(q->message, s.data, s.len) == 0;
+}
+
+/* What a lookup found of a small network is used for other keys. */
+static void a_small_network_is_believed_too_long(void **state)
+{
+    struct question q;
+    struct one o;
+    uint64_t op;
+
+    (void)state;
+    one_open(&o);
+    identified(&o, 1, true);
+    assert_true(next_question(&o, &q));
+    answer_hex(&o, q.rpc, "0804");
+    assert_ok(
+        kad_find_closest(o.k, SPAN_LIT("x"), o.now + 10 * SECONDS, o.now, &op));
+    assert_true(next_question(&o, &q));
+    answer_hex(&o, q.rpc, "0804");
+
+    o.now += 10 * SECONDS - 1;
+    assert_ok(kad_provide(o.k, SPAN_LIT("key"), o.now + 10 * SECONDS, o.now,
+                          wall_of(&o), &op));
+    assert_true(next_question(&o, &q));
+    assert_true(begins_with(&q, "0802"));
+    o.now += 1;
+    assert_ok(kad_provide(o.k, SPAN_LIT("key"), o.now + 10 * SECONDS, o.now,
+                          wall_of(&o), &op));
+    assert_true(next_question(&o, &q));
+    assert_true(begins_with(&q, "0804"));
+    one_close(&o);
+}
+
+/* Nor does one count that did not answer: it would not have been found. */
+static void a_silent_peer_counts_among_those_that_were_to_get_it(void **state)
+{
+    struct kad_event ev;
+    struct question q;
+    struct one o;
+    uint64_t op;
+
+    (void)state;
+    one_open(&o);
+    identified(&o, 1, true);
+    assert_true(next_question(&o, &q));
+    answer_hex(&o, q.rpc, "0804");
+    assert_ok(
+        kad_find_closest(o.k, SPAN_LIT("x"), o.now + 10 * SECONDS, o.now, &op));
+    assert_true(next_question(&o, &q));
+    answer_hex(&o, q.rpc, "0804");
+    assert_ok(kad_put(o.k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
+                      o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
+    assert_true(next_question(&o, &q));
+    assert_false(begins_with(&q, "0804"));
+    kad_on_failure(o.k, q.rpc, ERR_TIMEOUT, o.now, wall_of(&o));
+    do
+        assert_true(kad_poll(o.k, &ev));
+    while (ev.type != KAD_EV_DONE || ev.op != op);
+    assert_int_equal(0, ev.requested);
+    assert_int_equal(KAD_NO_PEERS, ev.outcome);
+    /* … and the next one looks for them again. */
+    assert_ok(kad_put(o.k, SPAN_LIT("/souk/b"), SPAN_LIT("A:0001:x"),
+                      o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
+    assert_true(next_question(&o, &q));
+    assert_true(begins_with(&q, "0804"));
     one_close(&o);
 }
 
@@ -1280,6 +1352,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_wire_is_not_what_others_speak),
         cmocka_unit_test(our_questions_are_not_what_others_expect),
+        cmocka_unit_test(a_small_network_is_believed_too_long),
+        cmocka_unit_test(a_silent_peer_counts_among_those_that_were_to_get_it),
         cmocka_unit_test(times_are_wrong),
         cmocka_unit_test(a_message_loses_something_on_the_way),
         cmocka_unit_test(a_large_answer_exceeds_what_rust_takes),
