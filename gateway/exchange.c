@@ -416,6 +416,7 @@ void exchange_end(struct exchange *x)
     x->problems.count = 0;
     x->params.count = 0;
     x->has_rate = false;
+    x->is_search = x->is_incomplete = false;
     x->request_id[0] = '\0';
     if (x->body_counted > 0)
         atomic_fetch_sub(&x->gateway->bodies.use, x->body_counted);

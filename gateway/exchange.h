@@ -14,6 +14,7 @@
 #include "gateway/headers.h"
 #include "gateway/json.h"
 #include "gateway/limits.h"
+#include "gateway/metrics.h"
 #include "gateway/params.h"
 #include "gateway/response.h"
 #include "gateway/router.h"
@@ -98,6 +99,11 @@ struct exchange {
     size_t body_counted; /* of the gateway's budget */
 
     struct response response;
+
+    /* A search, for the metrics. */
+    bool is_search;
+    enum search_scope search_scope;
+    bool is_incomplete;
 
     /* What the route has going on. */
     struct list tickets;

@@ -68,6 +68,11 @@ struct gateway {
     unsigned loop_count;
 };
 
+enum { GATEWAY_LIMITS_MAX = 32 };
+/* The gateway's own limits, for REST and the metrics; how many. */
+size_t gateway_limits(struct gateway *g,
+                      struct limit_info out[GATEWAY_LIMITS_MAX]);
+
 /* What a connection is doing; each is a list, the oldest first. */
 enum phase {
     PHASE_IDLE,    /* no request, as far as we know */

@@ -194,8 +194,16 @@ static bool is_here(struct exchange *x, const struct resolve *r)
 
 void resolve_begin(struct exchange *x, struct resolve *r)
 {
+    bool is_hit;
+
     x->on_deadline = expired;
-    if (r->is_local || is_here(x, r))
+    if (r->is_local) {
+        finish(x, r);
+        return;
+    }
+    is_hit = is_here(x, r);
+    metrics_catalogue(&x->loop->metrics, is_hit);
+    if (is_hit)
         finish(x, r);
     else
         ask_next(x, r);

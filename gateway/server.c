@@ -435,6 +435,12 @@ static void count(const struct connection *c, bool is_sent)
     duration took = core_now() - x->started;
 
     metrics_count(&x->loop->metrics, row, status, took);
+    if (x->is_search)
+        metrics_searched(&x->loop->metrics, x->search_scope,
+                         status >= 400      ? SEARCH_FAILED
+                         : x->is_incomplete ? SEARCH_INCOMPLETE
+                                            : SEARCH_COMPLETE,
+                         took);
     atomic_fetch_add_explicit(&x->loop->requests, 1, memory_order_relaxed);
     tell(x, status, took);
 }

@@ -54,6 +54,13 @@ void core_status(struct core *core, struct node_status *out)
     uv_mutex_unlock(&core->status_lock);
 }
 
+void core_metrics(struct core *core, struct node_metrics *out)
+{
+    uv_mutex_lock(&core->status_lock);
+    *out = core->metrics;
+    uv_mutex_unlock(&core->status_lock);
+}
+
 void host_stop(struct host *h)
 {
     atomic_store(&h->core.is_stopping, true);
@@ -101,6 +108,12 @@ static void add_own_limits(struct host *h, struct request *r)
     add_limit(r, (struct limit_info){.name = "database_cache_bytes",
                                      .limit = LIMIT_DATABASE_CACHE_BYTES_MAX,
                                      .use = store_memory()});
+}
+
+void core_limits(struct host *h, struct request *r)
+{
+    node_limits(h->node, r);
+    add_own_limits(h, r);
 }
 
 void core_answer(struct host *h, struct request *r)

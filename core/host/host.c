@@ -88,10 +88,26 @@ static duration worst_lag(const struct host *h)
     return worst;
 }
 
+/* Without memory the metrics tell of no limits this time. */
+static void copy_limits(struct host *h, struct node_metrics *m)
+{
+    struct request *r = request_new(REQUEST_LIMITS, TSTAMP_NEVER);
+
+    if (r == NULL)
+        return;
+    core_limits(h, r);
+    assert(r->limit_count <= METRICS_LIMITS_MAX);
+    m->limit_count = r->limit_count;
+    if (r->limit_count > 0)
+        memcpy(m->limits, r->limits, r->limit_count * sizeof(*r->limits));
+    request_free(r);
+}
+
 void host_status_renew(struct host *h, tstamp now)
 {
     struct node_status s = {.updated_at = now};
     struct store_counts counts;
+    struct node_metrics m;
 
     node_status(h->node, &s);
     store_counts(h->config.store, &counts);
@@ -106,8 +122,11 @@ void host_status_renew(struct host *h, tstamp now)
     s.store_writes = store_writes(h->config.store);
     s.loop_lag = worst_lag(h);
     s.outbox = counts.outbox;
+    node_metrics(h->node, &m);
+    copy_limits(h, &m);
     uv_mutex_lock(&h->core.status_lock);
     h->core.status = s;
+    h->core.metrics = m;
     uv_mutex_unlock(&h->core.status_lock);
     h->status_at = now;
     h->status_is_old = false;

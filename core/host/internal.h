@@ -10,6 +10,7 @@
 #include "host/host.h"
 #include "host/mailbox.h"
 #include "host/system.h"
+#include "souk/metrics.h"
 #include "store/reader.h"
 #include "store/worker.h"
 #include "tbl/limit.h"
@@ -67,6 +68,7 @@ struct core {
     uv_async_t wake;
     uv_mutex_t status_lock;
     struct node_status status;
+    struct node_metrics metrics; /* under the same lock */
 };
 
 struct asker; /* asker.h */
@@ -134,6 +136,8 @@ void core_release(struct core *c);
 /* What the gateway put in the mailbox; on the loop. */
 void core_collect(struct host *h);
 void core_answer(struct host *h, struct request *r);
+/* The node's limits and the host's, appended to r->limits. */
+void core_limits(struct host *h, struct request *r);
 
 /* listen.c */
 MUST_USE

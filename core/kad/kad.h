@@ -270,6 +270,8 @@ enum kad_operation {
     KAD_OP_FIND_PROVIDERS,
 };
 
+const char *kad_operation_name(enum kad_operation operation); /* "get" */
+
 enum kad_peer_outcome {
     KAD_PEER_ANSWERED,   /* |elapsed| holds how long it took */
     KAD_PEER_FAILED,     /* |err| says how */
@@ -384,6 +386,7 @@ struct kad_stats {
     size_t provider_records, provider_keys, provided;
     uint64_t requests[6], requests_refused[6]; /* by kad_rpc_type */
     uint64_t rpcs_sent[6], rpcs_answered[6], rpcs_failed[6];
+    uint64_t rpcs_timeout[6]; /* of those that failed */
     /* Times a limit was reached. */
     uint64_t records_refused, record_bytes_refused, publishers_refused;
     uint64_t providers_refused, provider_keys_refused, provided_refused;

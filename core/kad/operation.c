@@ -16,6 +16,20 @@ static const char *const outcome_names[] = {
     [KAD_CANCELLED] = "cancelled",
 };
 
+static const char *const operation_names[] = {
+    [KAD_OP_FIND_CLOSEST] = "find-closest",
+    [KAD_OP_GET] = "get",
+    [KAD_OP_PUT] = "put",
+    [KAD_OP_PUT_TO] = "put-to",
+    [KAD_OP_PROVIDE] = "provide",
+    [KAD_OP_FIND_PROVIDERS] = "find-providers",
+};
+
+const char *kad_operation_name(enum kad_operation operation)
+{
+    return operation_names[operation];
+}
+
 const char *kad_outcome_name(enum kad_outcome outcome)
 {
     return outcome_names[outcome];

@@ -124,6 +124,7 @@ static void fail(struct kad *k, struct rpc *rpc, enum kad_peer_outcome outcome,
     ended.value = NULL;
     rpc_free(k, rpc);
     k->stats.rpcs_failed[ended.type]++;
+    k->stats.rpcs_timeout[ended.type] += err == ERR_TIMEOUT;
     if (err_class(err) == ERR_CLASS_PEER)
         peer_outcome(k, &ended.peer, outcome, err, now - ended.sent_at);
     if (ended.purpose == RPC_CHECK)

@@ -126,6 +126,7 @@ static void op_done(struct node *n, const struct kad_event *ev)
 
     MAP_FIND(n->ops, &ev->op, sizeof(ev->op), op);
     n->count.lookups++;
+    metrics_lookup_ended(n, ev);
     if (op == NULL)
         return;
     MAP_DEL(n->ops, op);

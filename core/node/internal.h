@@ -15,6 +15,7 @@
 #include "node/node.h"
 #include "ping/ping.h"
 #include "search/search.h"
+#include "souk/metrics.h"
 #include "tbl/limit.h"
 #include "tbl/network.h"
 #include "wire/delim.h"
@@ -58,6 +59,8 @@ enum {
     GOSSIP_BYTES_PER_S = 8 << 20,
     GOSSIP_SEEN_MAX = 131072, /* message ids remembered */
     GOSSIP_CACHE_BYTES_MAX = 16 << 20,
+    LOOKUP_OPS = KAD_OP_FIND_PROVIDERS + 1,
+    LOOKUP_OUTCOMES = KAD_CANCELLED + 1,
 };
 
 #define DIAL_WITHIN (5 * SECONDS)
@@ -464,6 +467,8 @@ struct node {
         uint64_t searches_refused, peers_evicted, terms_refused;
         uint64_t waiting_refused, gossip_dropped, pushes_refused;
     } count;
+    struct histogram lookups[LOOKUP_OPS][LOOKUP_OUTCOMES];
+    struct histogram scores; /* of connected peers, once a second */
 };
 
 /* node.c */
@@ -621,6 +626,10 @@ void find_end(struct node *n, struct search *s, enum err err,
               const char *reason);
 enum err find_serve(struct node *n, struct flow *f, struct span data);
 void find_flow_gone(struct node *n, struct flow *f);
+
+/* metrics.c */
+void metrics_lookup_ended(struct node *n, const struct kad_event *ev);
+void metrics_upkeep(struct node *n);
 
 /* known.c: what the catalogue was given not long ago */
 enum known {

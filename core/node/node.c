@@ -294,6 +294,7 @@ static void upkeep(struct node *n)
     pubsub_upkeep(n);
     dht_upkeep(n);
     observed_upkeep(n);
+    metrics_upkeep(n);
     gets_begin(n, false);
     node_timer_set(n, &n->upkeep, n->now + UPKEEP_EVERY);
 }

@@ -219,4 +219,11 @@ bool node_poll(struct node *n, struct node_action *action);
 /* All but what only the host knows (listening, lag, store). */
 void node_status(const struct node *n, struct node_status *out);
 
+struct node_metrics;
+/* All but the limits. */
+void node_metrics(const struct node *n, struct node_metrics *out);
+/* Every limit of the node with its use and refusals, appended to r->limits:
+ * the one list that REST and the metrics read. */
+void node_limits(const struct node *n, struct request *r);
+
 #endif /* NODE_NODE_H */

@@ -292,9 +292,8 @@ static void add_limit(struct request *r, const char *name, uint64_t limit,
         *l = (struct limit_info){name, limit, use, refused};
 }
 
-static void list_limits(struct node *n, struct pending *p)
+void node_limits(const struct node *n, struct request *r)
 {
-    struct request *r = p->request;
     struct kad_config kc;
     struct kad_stats k;
 
@@ -330,6 +329,11 @@ static void list_limits(struct node *n, struct pending *p)
               gossip_cache_bytes(n->gossip),
               gossip_stats(n->gossip)->cache_evicted);
     add_limit(r, "outbox_in_flight", OUTBOX_ITEMS_MAX, n->outbox.count, 0);
+}
+
+static void list_limits(struct node *n, struct pending *p)
+{
+    node_limits(n, p->request);
     request_answer(n, p, OK, NULL);
 }
 

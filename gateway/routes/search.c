@@ -217,6 +217,8 @@ static bool answer_literally(struct exchange *x)
     hit = key.len ? cache_get(x->gateway->deps.cache, key, x->started) : NULL;
     if (hit == NULL)
         return false;
+    x->is_search = true;
+    x->search_scope = SEARCH_NETWORK; /* of others none is kept */
     (void)extra_read(x, hit->extra);
     x->response.cached = hit;
     x->response.borrowed = hit->body;
@@ -397,6 +399,7 @@ static void render(struct exchange *x, struct search_page *page,
     jw_key(&j, "lookup");
     lookup_write(&j, &s->lookup, s->is_local, sources);
     jw_close(&j, '}');
+    x->is_incomplete = !s->lookup.complete;
     if (!s->lookup.complete) {
         x->response.etag[0] = '\0';
         x->response.cache_control = "no-store";
@@ -564,6 +567,13 @@ static struct search *begin(struct exchange *x)
     return s;
 }
 
+/* From here on it is a search, not a mistaken request. */
+static void begun(struct exchange *x, const struct search *s)
+{
+    x->is_search = true;
+    x->search_scope = s->is_local ? SEARCH_LOCAL : SEARCH_NETWORK;
+}
+
 void route_search(struct exchange *x)
 {
     struct search *s;
@@ -578,6 +588,7 @@ void route_search(struct exchange *x)
     take_cursor(x, s);
     if (exchange_refused_params(x))
         return;
+    begun(x, s);
     if (s->is_local)
         s->lookup = (struct lookup_report){.complete = true};
     else if (!exchange_wants_fresh(x) && answer_from_cache(x, s))
@@ -594,6 +605,7 @@ void route_ggen_search(struct exchange *x)
 
     if (s == NULL || exchange_refused_params(x))
         return;
+    begun(x, s);
     s->render = render_ggen;
     if (s->is_local)
         answer_page(x);

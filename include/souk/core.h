@@ -35,4 +35,8 @@ void core_outbox_grew(struct core *core);
 /* A copy of the latest snapshot; does not wake the core. */
 void core_status(struct core *core, struct node_status *out);
 
+struct node_metrics; /* souk/metrics.h */
+/* As core_status(), for what only counts. */
+void core_metrics(struct core *core, struct node_metrics *out);
+
 #endif /* SOUK_CORE_H */

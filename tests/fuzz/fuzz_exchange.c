@@ -60,6 +60,12 @@ void core_status(struct core *core, struct node_status *status)
     memset(status, 0, sizeof(*status));
 }
 
+void core_metrics(struct core *core, struct node_metrics *metrics)
+{
+    (void)core;
+    memset(metrics, 0, sizeof(*metrics));
+}
+
 enum err worker_submit(struct worker *w, struct job *job)
 {
     (void)w;
