@@ -14,10 +14,10 @@
  *                                           [behind] ──┘
  *
  * Urgent jobs (somebody waits) go first, and with them only what has waited its
- * time: WORKER_SOON_MS for records of others, WORKER_BEHIND_MS for all else that
- * nobody waits for.  Records of others are to be found as soon as they are heard
- * of: when nothing is urgent they do not wait either.  When there is nothing to
- * write it does the store's background work in small steps.
+ * time: WORKER_SOON_MS for records of others, WORKER_BEHIND_MS for all else
+ * that nobody waits for.  Records of others are to be found as soon as they are
+ * heard of: when nothing is urgent they do not wait either.  When there is
+ * nothing to write it does the store's background work in small steps.
  */
 struct worker;
 
