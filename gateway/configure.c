@@ -185,6 +185,7 @@ void setup_store_config(const struct setup *s, struct store_config *out)
         .identity_file = v->identity_file[0] ? v->identity_file : NULL,
         .network = s->network,
         .catalogue_bytes_max = v->catalogue_bytes_max,
+        .outbox_max = v->outbox_max,
         .trust = s->trust,
         .trust_count = v->trust.count,
     };
@@ -303,6 +304,8 @@ int config_run(int argc, char **argv)
         return print_docs(settings_docs);
     if (strcmp(what, "errors") == 0)
         return print_docs(errors_docs);
+    if (strcmp(what, "limits") == 0)
+        return print_docs(limits_docs);
     (void)fprintf(stderr, "usage: souk config check|print [OPTIONS]\n");
     return EXIT_USAGE;
 }

@@ -239,6 +239,14 @@ static bool content_length(const struct exchange *x, uint64_t *length)
     return true;
 }
 
+/* Refused for its size. */
+static void refuse_large(struct exchange *x, struct gauge *counter,
+                         enum err err)
+{
+    atomic_fetch_add_explicit(&counter->refused, 1, memory_order_relaxed);
+    exchange_refuse(x, err, "");
+}
+
 static void check_body(struct exchange *x)
 {
     uint64_t length;
@@ -248,7 +256,7 @@ static void check_body(struct exchange *x)
     if (!x->has_body || !(x->match.route->flags & ROUTE_JSON))
         return;
     if (!content_length(x, &length) || length > LIMIT_HTTP_BODY_BYTES_MAX)
-        exchange_refuse(x, ERR_BODY_TOO_LARGE, "");
+        refuse_large(x, &x->gateway->large_bodies, ERR_BODY_TOO_LARGE);
     else if (!header_is_json(x->headers.at[HEADER_CONTENT_TYPE]))
         exchange_refuse(x, ERR_UNSUPPORTED_MEDIA_TYPE,
                         "the body must be application/json");
@@ -274,7 +282,7 @@ static void check_head(struct exchange *x)
 
     if (x->target_len == 0 ||
         x->headers.bytes + x->target_len > LIMIT_HTTP_HEADER_BYTES_MAX)
-        exchange_refuse(x, ERR_HEADERS_TOO_LARGE, "");
+        refuse_large(x, &x->gateway->large_heads, ERR_HEADERS_TOO_LARGE);
     else if (x->is_admin && !header_host_is_ours(x->headers.at[HEADER_HOST],
                                                  x->gateway->admin_is_unix
                                                      ? NULL
@@ -335,7 +343,7 @@ void exchange_body(struct exchange *x, struct span data)
     x->body_counted += data.len;
     err = buf_put(&x->body, data);
     if (err == ERR_LIMIT)
-        exchange_refuse(x, ERR_BODY_TOO_LARGE, "");
+        refuse_large(x, &x->gateway->large_bodies, ERR_BODY_TOO_LARGE);
     else if (err != OK)
         exchange_refuse(x, err, "");
 }

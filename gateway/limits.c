@@ -20,6 +20,7 @@ struct rate_limiter {
     duration depth;    /* of a whole bucket */
     uint64_t burst;
     size_t clients_max;
+    uint64_t forgotten;
     struct bucket *buckets;
     struct list by_use;
 };
@@ -65,6 +66,11 @@ size_t rate_clients(const struct rate_limiter *l)
     return MAP_COUNT(l->buckets);
 }
 
+uint64_t rate_forgotten(const struct rate_limiter *l)
+{
+    return l->forgotten;
+}
+
 struct ip rate_key(const struct ip *client)
 {
     static const struct ip_net ip4 = {{{[10] = 0xff, [11] = 0xff}}, 96};
@@ -87,8 +93,10 @@ static struct bucket *bucket_of(struct rate_limiter *l, const struct ip *client)
         list_push_back(&l->by_use, &b->by_use);
         return b;
     }
-    if (MAP_COUNT(l->buckets) == l->clients_max)
+    if (MAP_COUNT(l->buckets) == l->clients_max) {
+        l->forgotten++;
         forget(l, LIST_ENTRY(l->by_use.next, struct bucket, by_use));
+    }
     b = mem_try_zero(l->mem, sizeof(*b));
     if (b == NULL)
         return NULL;

@@ -46,5 +46,6 @@ struct rate_verdict rate_take(struct rate_limiter *l, const struct ip *client,
                               uint64_t cost, tstamp now);
 
 size_t rate_clients(const struct rate_limiter *l);
+uint64_t rate_forgotten(const struct rate_limiter *l); /* for lack of room */
 
 #endif /* GATEWAY_LIMITS_H */

@@ -61,17 +61,13 @@ struct gateway {
     char *admin_socket; /* path to unlink */
 
     struct gauge conns, bodies, throttled;
+    struct gauge large_bodies, large_heads; /* their refusals only */
     atomic_bool is_draining;
     atomic_uint loops_listening, loops_busy; /* not drained yet */
 
     struct loop *loops;
     unsigned loop_count;
 };
-
-enum { GATEWAY_LIMITS_MAX = 32 };
-/* The gateway's own limits, for REST and the metrics; how many. */
-size_t gateway_limits(struct gateway *g,
-                      struct limit_info out[GATEWAY_LIMITS_MAX]);
 
 /* What a connection is doing; each is a list, the oldest first. */
 enum phase {

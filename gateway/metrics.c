@@ -8,6 +8,7 @@
 
 #include "gateway/loop.h"
 #include "gateway/routes/routes.h"
+#include "gateway/usage.h"
 #include "store/store.h"
 #include "store/worker.h"
 
@@ -263,42 +264,26 @@ static enum err write_core(struct gateway *g, const struct node_metrics *m,
     return write_histogram(out, "peer_score", "", histogram_scores, &m->scores);
 }
 
-/* ---- Limits: the list of /api/v1/node/limits. ---- */
+/* ---- Limits: the table of /api/v1/node/limits. ---- */
 
-static enum err write_ratios(const struct limit_info *list, size_t count,
-                             struct buf *out)
+static enum err write_limits(struct gateway *g, struct buf *out)
 {
-    for (size_t i = 0; i < count; i++)
-        if (list[i].limit > 0)
-            TRY(buf_printf(out, "limit_usage_ratio{limit=\"%s\"} %.6g\n",
-                           list[i].name,
-                           (double)list[i].use / (double)list[i].limit));
-    return OK;
-}
+    struct usages all;
 
-static enum err write_refusals(const struct limit_info *list, size_t count,
-                               struct buf *out)
-{
-    for (size_t i = 0; i < count; i++)
-        TRY(buf_printf(out, "limit_refused_total{limit=\"%s\"} %" PRIu64 "\n",
-                       list[i].name, list[i].refused));
-    return OK;
-}
-
-static enum err write_limits(struct gateway *g, const struct node_metrics *m,
-                             struct buf *out)
-{
-    struct limit_info own[GATEWAY_LIMITS_MAX];
-    size_t count = gateway_limits(g, own);
-
+    gateway_usage(g, &all);
     TRY(write_head(out, "limit_usage_ratio", "gauge",
                    "How much of a limit is used, 1 is all."));
-    TRY(write_ratios(m->limits, m->limit_count, out));
-    TRY(write_ratios(own, count, out));
+    for (enum usage_id id = 0; id < USAGE_COUNT; id++)
+        if (all.of[id].limit > 0)
+            TRY(buf_printf(out, "limit_usage_ratio{limit=\"%s\"} %.6g\n",
+                           usage_name(id),
+                           (double)all.of[id].use / (double)all.of[id].limit));
     TRY(write_head(out, "limit_refused_total", "counter",
                    "What a limit refused."));
-    TRY(write_refusals(m->limits, m->limit_count, out));
-    return write_refusals(own, count, out);
+    for (enum usage_id id = 0; id < USAGE_COUNT; id++)
+        TRY(buf_printf(out, "limit_refused_total{limit=\"%s\"} %" PRIu64 "\n",
+                       usage_name(id), all.of[id].refused));
+    return OK;
 }
 
 /* ---- The store's. ---- */
@@ -358,7 +343,7 @@ enum err metrics_write(struct gateway *g, struct buf *out)
     if (err == OK)
         err = write_core(g, m, out);
     if (err == OK)
-        err = write_limits(g, m, out);
+        err = write_limits(g, out);
     free(m);
     return err == OK ? write_store(g, out) : err;
 }

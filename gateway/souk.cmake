@@ -14,7 +14,7 @@ target_link_libraries(souk PRIVATE souk_cli souk_gateway souk_host souk_flags)
 
 # What is made from the tables must be what the tables say now.
 if(BUILD_TESTING)
-  foreach(page config errors)
+  foreach(page config errors limits)
     string(TOUPPER ${page} name)
     set(command ${page})
     if(page STREQUAL "config")

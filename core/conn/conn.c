@@ -502,3 +502,8 @@ void conn_stats(const struct conn *c, struct conn_stats *out)
     out->unsent = y.unsent;
     out->rtt = y.rtt;
 }
+
+size_t conn_unsent(const struct conn *c)
+{
+    return c->yamux != NULL ? yamux_unsent(c->yamux) : 0;
+}

@@ -165,5 +165,6 @@ struct conn_stats {
     bool has_early_muxer; /* yamux was agreed on inside the handshake */
 };
 void conn_stats(const struct conn *c, struct conn_stats *out);
+size_t conn_unsent(const struct conn *c); /* of these */
 
 #endif /* CONN_CONN_H */

@@ -48,10 +48,14 @@ void message_drop(struct gossip *g, struct message *m)
 
 /* ---- Waiting for a verdict. ---- */
 
-bool pending_has_room(const struct gossip *g, size_t bytes)
+bool pending_has_room(struct gossip *g, size_t bytes)
 {
-    return g->pending_count < g->config.pending_max &&
-           bytes <= g->config.pending_bytes_max - g->pending_bytes;
+    bool has_slot = g->pending_count < g->config.pending_max;
+    bool has_bytes = bytes <= g->config.pending_bytes_max - g->pending_bytes;
+
+    g->pending_refused += !has_slot;
+    g->pending_bytes_refused += !has_bytes;
+    return has_slot && has_bytes;
 }
 
 /* A token is its slot and which use of the slot it is. */

@@ -260,8 +260,10 @@ enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
 
     if (gossip_peer_find(g, peer) != NULL)
         return OK;
-    if (MAP_COUNT(g->peers) >= g->config.peers_max)
+    if (MAP_COUNT(g->peers) >= g->config.peers_max) {
+        g->peers_refused++;
         return ERR_LIMIT;
+    }
     p = mem_try_zero(g->mem, sizeof(*p));
     if (p == NULL)
         return ERR_NOMEM;
@@ -632,4 +634,24 @@ size_t gossip_pending_count(const struct gossip *g)
 size_t gossip_cache_bytes(const struct gossip *g)
 {
     return g->cached_bytes;
+}
+
+void gossip_usage(const struct gossip *g, struct gossip_usage *out)
+{
+    *out = (struct gossip_usage){
+        .peers = MAP_COUNT(g->peers),
+        .peers_max = g->config.peers_max,
+        .pending = g->pending_count,
+        .pending_max = g->config.pending_max,
+        .pending_bytes = g->pending_bytes,
+        .pending_bytes_max = g->config.pending_bytes_max,
+        .events = g->queue.count,
+        .events_max = g->config.events_max,
+        .seen_max = g->config.seen_max,
+        .cache_bytes_max = g->config.cache_bytes_max,
+        .peers_refused = g->peers_refused,
+        .pending_refused = g->pending_refused,
+        .pending_bytes_refused = g->pending_bytes_refused,
+        .events_refused = g->queue.dropped,
+    };
 }

@@ -227,4 +227,16 @@ size_t gossip_seen_count(const struct gossip *g);
 size_t gossip_pending_count(const struct gossip *g);
 size_t gossip_cache_bytes(const struct gossip *g);
 
+/* How full its limits are, and how often each refused. */
+struct gossip_usage {
+    size_t peers, peers_max;
+    size_t pending, pending_max;
+    size_t pending_bytes, pending_bytes_max;
+    size_t events, events_max;
+    size_t seen_max, cache_bytes_max;
+    uint64_t peers_refused, pending_refused, pending_bytes_refused;
+    uint64_t events_refused;
+};
+void gossip_usage(const struct gossip *g, struct gossip_usage *out);
+
 #endif /* GOSSIP_GOSSIP_H */

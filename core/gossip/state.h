@@ -159,6 +159,7 @@ struct gossip {
     uint64_t beat;
     tstamp next_beat;
     struct gossip_stats stats;
+    uint64_t peers_refused, pending_refused, pending_bytes_refused;
 };
 
 /* ---- gossip.c ---- */
@@ -220,7 +221,8 @@ struct message *message_find(const struct gossip *g, const struct msg_id *id);
 struct message *message_add(struct gossip *g, const struct msg_id *id,
                             struct blob *b);
 void message_drop(struct gossip *g, struct message *m);
-bool pending_has_room(const struct gossip *g, size_t bytes);
+/* False: counted. */
+bool pending_has_room(struct gossip *g, size_t bytes);
 void pending_start(struct gossip *g, struct message *m, const struct peer *from,
                    tstamp now);
 struct message *pending_find(const struct gossip *g, uint64_t token);

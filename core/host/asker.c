@@ -248,12 +248,11 @@ struct asked *asker_take(struct asker *a)
     return asked;
 }
 
-void asker_usage(struct asker *a, struct limit_info *out)
+void asker_usage(struct asker *a, struct usage *out)
 {
     (void)pthread_mutex_lock(&a->lock);
-    *out = (struct limit_info){.name = "reader_queue",
-                               .limit = LIMIT_READER_QUEUE_MAX,
-                               .use = a->searches,
-                               .refused = a->refused};
+    *out = (struct usage){.limit = LIMIT_READER_QUEUE_MAX,
+                          .use = a->searches,
+                          .refused = a->refused};
     (void)pthread_mutex_unlock(&a->lock);
 }

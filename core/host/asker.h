@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "souk/err.h"
 #include "souk/request.h"
+#include "souk/usage.h"
 #include "store/reader.h"
 
 /* The thread that asks the store for the core, which never does SQL.
@@ -57,6 +58,6 @@ enum err asker_outbox(struct asker *a, int64_t after, int64_t id,
 struct asked *asker_take(struct asker *a);
 void asked_free(struct asked *asked);
 
-void asker_usage(struct asker *a, struct limit_info *out);
+void asker_usage(struct asker *a, struct usage *out);
 
 #endif /* HOST_ASKER_H */

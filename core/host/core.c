@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "souk/core.h"
 
+#include "host/asker.h"
 #include "host/internal.h"
 
 tstamp core_now(void)
@@ -75,51 +76,59 @@ void host_drained(struct host *h)
 
 /* ---- On the loop. ---- */
 
-static void add_limit(struct request *r, struct limit_info info)
-{
-    struct limit_info *l = request_add_limit(r);
-
-    if (l != NULL)
-        *l = info;
-}
-
-/* What only the host knows of its limits. */
-static void add_own_limits(struct host *h, struct request *r)
+static void gather(struct host *h, struct usages *out)
 {
     struct worker_status w;
-    struct limit_info mailbox;
+    struct store_counts s;
 
-    mailbox_usage(&h->core.mailbox, &mailbox);
+    *out = (struct usages){0};
+    node_usage(h->node, out);
     worker_status(h->worker, &w);
-    add_limit(r, mailbox);
-    add_limit(r, (struct limit_info){.name = "resolves_in_flight",
-                                     .limit = LIMIT_RESOLVES_IN_FLIGHT,
-                                     .use = h->resolving,
-                                     .refused = h->resolves_refused});
-    add_limit(r, (struct limit_info){.name = "writes_waiting",
-                                     .limit = WORKER_URGENT_MAX,
-                                     .use = w.urgent,
-                                     .refused = w.refused});
-    add_limit(r, (struct limit_info){.name = "writes_behind",
-                                     .limit = WORKER_BEHIND_MAX,
-                                     .use = w.behind,
-                                     .refused = h->saves_refused +
-                                                h->accepts_refused});
-    add_limit(r, (struct limit_info){.name = "database_cache_bytes",
-                                     .limit = LIMIT_DATABASE_CACHE_BYTES_MAX,
-                                     .use = store_memory()});
+    store_counts(h->config.store, &s);
+    out->of[USAGE_RESOLVES] = (struct usage){LIMIT_RESOLVES_IN_FLIGHT,
+                                             h->resolving, h->resolves_refused};
+    out->of[USAGE_RESOLVED_ADDRS] =
+        (struct usage){LIMIT_RESOLVED_ADDRS_MAX, 0, h->resolved_refused};
+    out->of[USAGE_WRITES_WAITING] =
+        (struct usage){WORKER_URGENT_MAX, w.urgent, w.refused};
+    out->of[USAGE_WRITES_BEHIND] = (struct usage){
+        WORKER_BEHIND_MAX, w.behind, h->saves_refused + h->accepts_refused};
+    out->of[USAGE_OUTBOX] =
+        (struct usage){s.outbox_max, s.outbox, s.outbox_refused};
+    out->of[USAGE_OUTBOX_HELD] =
+        (struct usage){HELD_MAX, h->held_count, h->held_refused};
+    out->of[USAGE_CATALOGUE_BYTES] =
+        (struct usage){s.others_bytes_max, s.others_bytes, s.evicted};
+    out->of[USAGE_CATALOGUE_VERSIONS] =
+        (struct usage){STORE_VERSIONS_MAX, 0, s.versions_refused};
+    out->of[USAGE_FDS] = (struct usage){.refused = h->descriptors_refused};
+    asker_usage(h->asker, &out->of[USAGE_READER_QUEUE]);
 }
 
-void core_limits(struct host *h, struct request *r)
+void core_usage_renew(struct host *h)
 {
-    node_limits(h->node, r);
-    add_own_limits(h, r);
+    struct usages now;
+
+    gather(h, &now);
+    uv_mutex_lock(&h->core.status_lock);
+    h->core.usages = now;
+    uv_mutex_unlock(&h->core.status_lock);
+}
+
+/* Those of other threads are as of now. */
+void core_usage(struct core *core, struct usages *out)
+{
+    uv_mutex_lock(&core->status_lock);
+    *out = core->usages;
+    uv_mutex_unlock(&core->status_lock);
+    mailbox_usage(&core->mailbox, &out->of[USAGE_MAILBOX]);
+    out->of[USAGE_DATABASE_CACHE].limit = LIMIT_DATABASE_CACHE_BYTES_MAX;
+    out->of[USAGE_DATABASE_CACHE].use = store_memory();
+    descriptors_usage(&out->of[USAGE_FDS]);
 }
 
 void core_answer(struct host *h, struct request *r)
 {
-    if (r->type == REQUEST_LIMITS && r->err == OK)
-        add_own_limits(h, r);
     mailbox_done(&h->core.mailbox, r);
     r->done(r);
 }

@@ -88,21 +88,6 @@ static duration worst_lag(const struct host *h)
     return worst;
 }
 
-/* Without memory the metrics tell of no limits this time. */
-static void copy_limits(struct host *h, struct node_metrics *m)
-{
-    struct request *r = request_new(REQUEST_LIMITS, TSTAMP_NEVER);
-
-    if (r == NULL)
-        return;
-    core_limits(h, r);
-    assert(r->limit_count <= METRICS_LIMITS_MAX);
-    m->limit_count = r->limit_count;
-    if (r->limit_count > 0)
-        memcpy(m->limits, r->limits, r->limit_count * sizeof(*r->limits));
-    request_free(r);
-}
-
 void host_status_renew(struct host *h, tstamp now)
 {
     struct node_status s = {.updated_at = now};
@@ -123,7 +108,6 @@ void host_status_renew(struct host *h, tstamp now)
     s.loop_lag = worst_lag(h);
     s.outbox = counts.outbox;
     node_metrics(h->node, &m);
-    copy_limits(h, &m);
     uv_mutex_lock(&h->core.status_lock);
     h->core.status = s;
     h->core.metrics = m;
@@ -190,6 +174,7 @@ static void on_tick(uv_timer_t *timer)
     saved_retry(h);
     listeners_refresh(h, now);
     host_status_renew(h, now);
+    core_usage_renew(h);
 }
 
 static void on_after_poll(uv_check_t *check)
@@ -293,6 +278,7 @@ static enum err open_all(struct host *h, char why[256])
 static struct host *host_make(const struct host_config *config)
 {
     struct host *h = mem_new(&mem_libc, sizeof(*h));
+    struct node_config node = config->node;
     size_t size = config->announce_count * sizeof(*config->announce);
 
     h->config = *config;
@@ -308,8 +294,10 @@ static struct host *host_make(const struct host_config *config)
     /* A name server that is silent must not hold a pool thread for long, nor
      * the end of the process. */
     (void)setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
-    h->node = node_new(&config->node, clock_now(), clock_wall(), &rng_system,
-                       &mem_libc, config->log);
+    node.terms_max = config->terms_max;
+    node.has_no_terms = config->terms_max == 0;
+    h->node = node_new(&node, clock_now(), clock_wall(), &rng_system, &mem_libc,
+                       config->log);
     return h;
 }
 
@@ -324,6 +312,7 @@ enum err host_new(const struct host_config *config, struct host **out,
         return err;
     }
     host_status_renew(h, clock_now());
+    core_usage_renew(h);
     *out = h;
     return OK;
 }

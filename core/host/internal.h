@@ -69,6 +69,7 @@ struct core {
     uv_mutex_t status_lock;
     struct node_status status;
     struct node_metrics metrics; /* under the same lock */
+    struct usages usages;
 };
 
 struct asker; /* asker.h */
@@ -108,6 +109,8 @@ struct host {
     uint8_t *read_buffer;
     unsigned resolving;
     uint64_t resolves_refused;
+    uint64_t resolved_refused; /* addresses of DNS answers, left out */
+    uint64_t descriptors_refused;
 
     enum host_phase phase;
     bool is_loop_up; /* handles exist */
@@ -122,7 +125,7 @@ struct host {
 
     int64_t *held; /* outbox ids that are done, to be told the store */
     size_t held_count;
-    uint64_t saves_refused, accepts_refused;
+    uint64_t saves_refused, accepts_refused, held_refused;
 };
 
 /* host.c */
@@ -136,8 +139,8 @@ void core_release(struct core *c);
 /* What the gateway put in the mailbox; on the loop. */
 void core_collect(struct host *h);
 void core_answer(struct host *h, struct request *r);
-/* The node's limits and the host's, appended to r->limits. */
-void core_limits(struct host *h, struct request *r);
+/* What core_usage() tells from now on. */
+void core_usage_renew(struct host *h);
 
 /* listen.c */
 MUST_USE

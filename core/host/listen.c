@@ -193,6 +193,7 @@ static void refuse_waiting(struct host *h, struct listener *l)
     tstamp now = clock_now();
     int fd;
 
+    h->descriptors_refused++;
     (void)close(h->spare_fd);
     fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)

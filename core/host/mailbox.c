@@ -162,11 +162,10 @@ size_t mailbox_alive(struct mailbox *m)
     return count;
 }
 
-void mailbox_usage(struct mailbox *m, struct limit_info *out)
+void mailbox_usage(struct mailbox *m, struct usage *out)
 {
     (void)pthread_mutex_lock(&m->lock);
-    *out = (struct limit_info){
-        .name = "mailbox",
+    *out = (struct usage){
         .limit = m->waiting_max,
         .use = m->waiting,
         .refused = m->refused,

@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "souk/request.h"
+#include "souk/usage.h"
 
 /* Requests on their way to the core: many put, one takes.
  *
@@ -55,6 +56,6 @@ void mailbox_cancel_all(struct mailbox *m);
 /* Nothing is put any more; what waits can still be taken. */
 void mailbox_close(struct mailbox *m);
 size_t mailbox_alive(struct mailbox *m);
-void mailbox_usage(struct mailbox *m, struct limit_info *out);
+void mailbox_usage(struct mailbox *m, struct usage *out);
 
 #endif /* HOST_MAILBOX_H */

@@ -83,9 +83,11 @@ static void on_addresses(uv_getaddrinfo_t *req, int status,
     struct resolve *r = req->data;
 
     r->err = err_from_lookup(status);
-    for (struct addrinfo *a = list;
-         a != NULL && r->count < LIMIT_RESOLVED_ADDRS_MAX; a = a->ai_next)
-        r->count += ip_multiaddr(a, &r->addrs[r->count]);
+    for (struct addrinfo *a = list; a != NULL; a = a->ai_next)
+        if (r->count < LIMIT_RESOLVED_ADDRS_MAX)
+            r->count += ip_multiaddr(a, &r->addrs[r->count]);
+        else
+            r->host->resolved_refused++;
     uv_freeaddrinfo(list);
     finish(r);
 }

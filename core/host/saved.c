@@ -91,7 +91,7 @@ static void outbox_done(struct host *h, int64_t id)
     if (h->held_count < HELD_MAX)
         h->held[h->held_count++] = id;
     else
-        h->saves_refused++; /* it is announced again after a restart */
+        h->held_refused++; /* it is announced again after a restart */
 }
 
 void saved_retry(struct host *h)

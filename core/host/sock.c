@@ -167,6 +167,7 @@ void socks_dial(struct host *h, conn_id id, const struct multiaddr *addr)
     if (fd < 0 || (code != 0 && code != EINPROGRESS)) {
         if (fd >= 0)
             (void)close(fd);
+        h->descriptors_refused += code == EMFILE || code == ENFILE;
         node_conn_closed(h->node, id, err_from_errno(code), clock_now());
         return;
     }

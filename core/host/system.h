@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "souk/err.h"
+#include "souk/usage.h"
 
 /* What the pure rooms are handed instead of asking the system. */
 extern const struct rng rng_system; /* getrandom(2) */
@@ -21,6 +22,9 @@ enum err err_from_errno(int code);
  * the hard one lets it.  ERR_LIMIT: |why| says what to do. */
 MUST_USE
 enum err descriptors_want(size_t wanted, char why[256]);
+
+/* How many are open now, and may be; any thread. */
+void descriptors_usage(struct usage *out);
 
 /* "READY=1" and the like for a service manager, if there is one. */
 void service_notify(const char *state);

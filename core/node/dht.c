@@ -34,6 +34,16 @@ static double score_peer(void *ctx, const struct peer_id *peer)
     return reputation_score(n->reputation, peer, n->wall);
 }
 
+void dht_config(const struct node *n, struct kad_config *out)
+{
+    kad_config_default(out, &n->self);
+    out->is_server = !n->config.is_client;
+    out->is_private_network = n->config.is_private_network;
+    out->record_bytes_max = n->config.records_bytes_max;
+    if (out->provided_max < n->config.terms_max)
+        out->provided_max = n->config.terms_max;
+}
+
 void dht_init(struct node *n)
 {
     struct validator_config market = {.network = n->network};
@@ -45,10 +55,7 @@ void dht_init(struct node *n)
 
     n->validator = validator_new(&market, n->mem);
     validator.ctx = n->validator;
-    kad_config_default(&config, &n->self);
-    config.is_server = !n->config.is_client;
-    config.is_private_network = n->config.is_private_network;
-    config.record_bytes_max = n->config.records_bytes_max;
+    dht_config(n, &config);
     n->kad = kad_new(&config, &validator, &scorer, &n->rng, n->mem, n->log,
                      n->now, n->wall);
 }

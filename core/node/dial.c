@@ -154,6 +154,7 @@ static void connect_to(struct node *n, struct dial *d,
     struct link *l;
 
     if (MAP_COUNT(n->links) >= n->config.conns_max) {
+        n->count.conns_refused++;
         d->last = ERR_LIMIT;
         return;
     }
@@ -237,9 +238,14 @@ enum err dial_start(struct node *n, struct peer *p, bool is_impatient)
         return ERR_BANNED;
     if (p->addr_count == 0 || (!is_impatient && n->now < p->dial_not_before))
         return ERR_DIAL_FAILED;
-    if (n->dialling_count >= LIMIT_DIALS_IN_FLIGHT ||
-        MAP_COUNT(n->links) >= n->config.conns_max)
+    if (n->dialling_count >= LIMIT_DIALS_IN_FLIGHT) {
+        n->count.dials_refused++;
         return ERR_LIMIT;
+    }
+    if (MAP_COUNT(n->links) >= n->config.conns_max) {
+        n->count.conns_refused++;
+        return ERR_LIMIT;
+    }
     d = mem_try_zero(n->mem, sizeof(*d));
     if (d == NULL)
         return ERR_NOMEM;

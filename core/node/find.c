@@ -381,7 +381,6 @@ static enum err respond_busy(struct node *n, struct flow *f, uint32_t retry_ms)
     struct search_response *r = mem_new(n->mem, sizeof(*r));
     enum err err;
 
-    n->count.searches_refused++;
     r->is_busy = true;
     r->retry_ms = retry_ms;
     err = respond(n, f, r);
@@ -431,8 +430,10 @@ enum err find_serve(struct node *n, struct flow *f, struct span data)
     wait = search_pace_take(n->pace_in, &flow_peer(f)->id, n->now);
     if (wait > 0)
         return respond_busy(n, f, wait);
-    if (MAP_COUNT(n->served) >= SEARCHES_SERVED_MAX)
+    if (MAP_COUNT(n->served) >= SEARCHES_SERVED_MAX) {
+        n->count.searches_refused++;
         return respond_busy(n, f, 100);
+    }
     return serve(n, f, &request);
 }
 

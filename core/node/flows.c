@@ -39,8 +39,10 @@ enum err flow_open(struct node *n, struct link *l, enum flow_type type,
                    const char *const protos[], size_t count, struct flow **out)
 {
     uint32_t stream;
+    enum err err = conn_stream_open(l->conn, protos, count, n->now, &stream);
 
-    TRY(conn_stream_open(l->conn, protos, count, n->now, &stream));
+    n->count.streams_out_refused += err == ERR_LIMIT;
+    TRY(err);
     *out = flow_new(n, l, type, stream);
     if (*out == NULL) {
         conn_stream_reset(l->conn, stream);
@@ -66,15 +68,15 @@ static void inbound_init(struct node *n, struct flow *f, enum proto proto)
         ping_echo_init(&f->u.echo);
         break;
     case PROTO_KAD:
-        delim_init(&f->in, KAD_MESSAGE_MAX, n->mem);
+        delim_init(&f->in, KAD_MESSAGE_MAX, &f->link->partial.mem);
         break;
     case PROTO_SEARCH:
-        delim_init(&f->in, SEARCH_REQUEST_MAX, n->mem);
+        delim_init(&f->in, SEARCH_REQUEST_MAX, &f->link->partial.mem);
         break;
     case PROTO_MESHSUB_12:
     case PROTO_MESHSUB_11:
     case PROTO_MESHSUB_10:
-        delim_init(&f->in, GOSSIP_RPC_ACCEPTED_MAX, n->mem);
+        delim_init(&f->in, GOSSIP_RPC_ACCEPTED_MAX, &f->link->partial.mem);
         pubsub_inbound(n, f, proto);
         break;
     case PROTO_COUNT:
@@ -113,7 +115,13 @@ void flow_inbound(struct node *n, struct link *l, uint32_t stream,
 
 enum err flow_write(struct node *n, struct flow *f, struct span s)
 {
-    TRY(conn_stream_write(f->link->conn, f->stream, s));
+    enum err err = ERR_LIMIT;
+
+    if (s.len <= LIMIT_UNSENT_BYTES_MAX &&
+        n->unsent <= LIMIT_UNSENT_BYTES_MAX - s.len)
+        err = conn_stream_write(f->link->conn, f->stream, s);
+    n->count.unsent_refused += err == ERR_LIMIT;
+    TRY(err);
     f->wrote_at = n->now;
     link_touch(n, f->link);
     return OK;
@@ -150,6 +158,7 @@ void flow_data(struct node *n, struct flow *f, struct span data)
     log_debug(n->log, "node", "stream reset type=%d reason=\"%s\"",
               (int)f->type, err_text(err));
     flow_reset(n, f);
+    n->count.messages_refused += err == ERR_FRAME_SIZE;
     if ((err == ERR_PROTO || err == ERR_FRAME_SIZE) && !l->is_gone)
         peer_learn(n, &peer, REPUTATION_FRAMING, REPUTATION_NO_SAMPLE);
 }

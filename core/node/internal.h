@@ -2,6 +2,7 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -50,6 +51,7 @@ enum {
     TERMS_PROVIDING_MAX = 8, /* term lookups at once */
     SEARCH_CANDIDATES_MAX = 64,
     SEARCH_TERMS_ASKED_MAX = 3, /* provider lookups of one search */
+    LINK_PARTIAL_MAX = 4 << 20, /* a peer's messages that are not whole */
     KNOWN_CHUNKS = 512,         /* 65,536 marks of records, 8 bytes each */
     SEARCHES_SERVED_MAX = 64,   /* of peers, waiting for the catalogue */
     SEARCH_RATE_PER_MINUTE = 6000,
@@ -215,6 +217,8 @@ struct link {
     tstamp identify_at; /* when it is asked again who it is */
     unsigned identify_tries;
     tstamp duplicate_since; /* TSTAMP_NEVER: the only or the chosen one */
+    size_t unsent;          /* its share of n->unsent */
+    struct budget partial;  /* its share of n->partial */
     struct list flows;      /* struct flow.of_link */
     struct list of_peer;
     struct list of_flush; /* in n->flush */
@@ -409,6 +413,8 @@ struct node {
     struct list idle_peers;
     struct link *links; /* map by id */
     conn_id last_conn;
+    size_t unsent;         /* written and not sent, over all links */
+    struct budget partial; /* messages that are not whole, of all links */
     size_t outbound_count, dialling_count;
     struct list flush;
     struct list gone;
@@ -463,7 +469,10 @@ struct node {
 
     struct {
         uint64_t events, lookups, bytes_in, bytes_out;
-        uint64_t conns_refused, conns_ip_refused, requests_refused;
+        uint64_t conns_refused, conns_ip_refused, conns_trimmed;
+        uint64_t streams_refused, streams_out_refused; /* of links gone */
+        uint64_t dials_refused, requests_refused, messages_refused;
+        uint64_t unsent_refused, partial_refused;
         uint64_t searches_refused, peers_evicted, terms_refused;
         uint64_t waiting_refused, gossip_dropped, pushes_refused;
     } count;
@@ -579,6 +588,7 @@ void rpc_gone(struct node *n, struct flow *f, enum err err);
 void rpc_flow_retire(struct node *n, struct flow *f);
 
 /* dht.c */
+void dht_config(const struct node *n, struct kad_config *out);
 void dht_init(struct node *n);
 bool dht_pump(struct node *n);
 void dht_identified(struct node *n, struct peer *p, struct link *l);

@@ -21,6 +21,7 @@ struct link *link_new(struct node *n, const struct multiaddr *addr,
     list_init(&l->of_peer);
     list_init(&l->of_flush);
     list_init(&l->of_gone);
+    budget_init(&l->partial, LINK_PARTIAL_MAX, &n->partial.mem);
     MAP_ADD(n->links, &l->id, sizeof(l->id), l);
     n->outbound_count += is_outbound;
     return l;
@@ -41,10 +42,20 @@ void link_open(struct node *n, struct link *l)
     link_touch(n, l);
 }
 
+/* Keep the sum over all connections. */
+static void count_unsent(struct node *n, struct link *l)
+{
+    size_t now = l->conn != NULL && !l->is_gone ? conn_unsent(l->conn) : 0;
+
+    n->unsent = n->unsent - l->unsent + now;
+    l->unsent = now;
+}
+
 void link_touch(struct node *n, struct link *l)
 {
     if (l->conn == NULL || l->is_gone)
         return;
+    count_unsent(n, l);
     if (list_is_empty(&l->of_flush))
         list_push_back(&n->flush, &l->of_flush);
     node_timer_set(n, &l->timer, conn_deadline(l->conn));
@@ -55,6 +66,8 @@ void link_free(struct node *n, struct link *l)
     heap_remove(&n->timers, &l->timer.node);
     list_remove(&l->of_flush);
     list_remove(&l->of_gone);
+    n->count.partial_refused += l->partial.refused;
+    budget_release(&l->partial);
     conn_free(l->conn);
     mem_free(n->mem, l);
 }
@@ -160,6 +173,16 @@ static void peer_down(struct node *n, struct peer *p)
     peer_unhold(n, p);
 }
 
+static void count_streams(struct node *n, const struct link *l)
+{
+    struct conn_stats s;
+
+    if (l->conn == NULL)
+        return;
+    conn_stats(l->conn, &s);
+    n->count.streams_refused += s.streams_refused;
+}
+
 void link_gone(struct node *n, struct link *l, enum err err)
 {
     struct peer *p = l->peer;
@@ -167,6 +190,8 @@ void link_gone(struct node *n, struct link *l, enum err err)
     if (l->is_gone)
         return;
     l->is_gone = true;
+    count_unsent(n, l);
+    count_streams(n, l);
     heap_remove(&n->timers, &l->timer.node);
     list_remove(&l->of_peer); /* nothing is to be sent over it again */
     while (!list_is_empty(&l->flows))
@@ -367,6 +392,7 @@ void links_upkeep(struct node *n)
         if (l == NULL)
             break;
         log_info(n->log, "node", "connection trimmed count=%zu", count);
+        n->count.conns_trimmed++;
         link_close(n, l);
     }
 }

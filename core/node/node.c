@@ -46,6 +46,8 @@ static void config_init(struct node *n, const struct node_config *config)
     c->conns_max = or_default(c->conns_max, LIMIT_CONNS_MAX);
     c->conns_ip_max = or_default(c->conns_ip_max, LIMIT_CONNS_IP_MAX);
     c->search_fan_out = or_default(c->search_fan_out, LIMIT_SEARCH_FAN_OUT);
+    c->terms_max =
+        c->has_no_terms ? 0 : or_default(c->terms_max, LIMIT_TERMS_MAX);
     if (c->records_bytes_max == 0)
         c->records_bytes_max = LIMIT_RECORDS_BYTES_MAX;
     (void)snprintf(n->agent, sizeof(n->agent), "%s", config->agent);
@@ -99,6 +101,7 @@ struct node *node_new(const struct node_config *config, tstamp now,
     protocols_init(n);
     lists_init(n);
     heap_init(&n->timers, mem);
+    budget_init(&n->partial, LIMIT_PARTIAL_BYTES_MAX, mem);
     buf_init(&n->signed_record, IDENTIFY_RECORD_MAX, mem);
     n->reputation = reputation_new(PEERS_KNOWN_MAX, mem);
     if (config->has_location) {
@@ -184,6 +187,7 @@ void node_free(struct node *n)
     search_pace_free(n->pace_out);
     buf_release(&n->signed_record);
     heap_release(&n->timers);
+    budget_release(&n->partial);
     mem_free(n->mem, n->bootstrap);
     mem_free(n->mem, n);
 }

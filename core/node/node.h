@@ -14,6 +14,7 @@
 #include "souk/err.h"
 #include "souk/request.h"
 #include "souk/status.h"
+#include "souk/usage.h"
 
 /* A whole souk node without a machine under it: it owns the connections, the
  * DHT, gossip, search and reputation, and never acts.  Bytes, time and results
@@ -51,6 +52,8 @@ struct node_config {
     unsigned conns_ip_max;    /* 8 */
     size_t records_bytes_max; /* DHT values in memory */
     unsigned search_fan_out;  /* 3 */
+    unsigned terms_max;       /* of own packages, provided: 2000 */
+    bool has_no_terms;        /* none are */
 };
 
 struct node *node_new(const struct node_config *config, tstamp now,
@@ -218,12 +221,11 @@ bool node_poll(struct node *n, struct node_action *action);
 
 /* All but what only the host knows (listening, lag, store). */
 void node_status(const struct node *n, struct node_status *out);
+/* The rows of what the node itself limits; the others are left as they are.
+ * Walks the connections. */
+void node_usage(const struct node *n, struct usages *out);
 
 struct node_metrics;
-/* All but the limits. */
 void node_metrics(const struct node *n, struct node_metrics *out);
-/* Every limit of the node with its use and refusals, appended to r->limits:
- * the one list that REST and the metrics read. */
-void node_limits(const struct node *n, struct request *r);
 
 #endif /* NODE_NODE_H */

@@ -363,7 +363,7 @@ void terms_add(struct node *n, const char *text)
     MAP_FIND(n->terms, text, strlen(text), t);
     if (t != NULL)
         return;
-    if (MAP_COUNT(n->terms) >= LIMIT_TERMS_MAX) {
+    if (MAP_COUNT(n->terms) >= n->config.terms_max) {
         n->count.terms_refused++;
         return;
     }

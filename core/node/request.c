@@ -24,7 +24,6 @@ void request_free(struct request *r)
     for (size_t i = 0; i < r->peer_count; i++)
         free(r->peers[i].protocols);
     free(r->peers);
-    free(r->limits);
     free(r);
 }
 
@@ -70,13 +69,4 @@ struct peer_info *request_add_peer(struct request *r)
 
     r->peers = array;
     return p;
-}
-
-struct limit_info *request_add_limit(struct request *r)
-{
-    void *array = r->limits;
-    struct limit_info *l = array_extend(&array, &r->limit_count, sizeof(*l));
-
-    r->limits = array;
-    return l;
 }

@@ -50,7 +50,6 @@ static void end_early(struct node *n, struct pending *p, enum err err,
     case REQUEST_PEERS:
     case REQUEST_PEER:
     case REQUEST_DISCONNECT:
-    case REQUEST_LIMITS:
         request_answer(n, p, err, NULL);
         return;
     }
@@ -281,62 +280,6 @@ static void disconnect_peer(struct node *n, struct pending *p)
     request_answer(n, p, err, NULL);
 }
 
-/* ---- Limits. ---- */
-
-static void add_limit(struct request *r, const char *name, uint64_t limit,
-                      uint64_t use, uint64_t refused)
-{
-    struct limit_info *l = request_add_limit(r);
-
-    if (l != NULL)
-        *l = (struct limit_info){name, limit, use, refused};
-}
-
-void node_limits(const struct node *n, struct request *r)
-{
-    struct kad_config kc;
-    struct kad_stats k;
-
-    kad_config_default(&kc, &n->self);
-    kad_stats(n->kad, &k);
-    add_limit(r, "connections", n->config.conns_max, MAP_COUNT(n->links),
-              n->count.conns_refused + n->count.conns_ip_refused);
-    add_limit(r, "dials", LIMIT_DIALS_IN_FLIGHT, n->dialling_count, 0);
-    add_limit(r, "peers_known", PEERS_KNOWN_MAX, MAP_COUNT(n->peers),
-              n->count.peers_evicted);
-    add_limit(r, "identify_pushes", PUSH_BURST, 0, n->count.pushes_refused);
-    add_limit(r, "requests", REQUESTS_MAX, n->request_count,
-              n->count.requests_refused);
-    add_limit(r, "dht_records", kc.records_max, k.records, k.records_refused);
-    add_limit(r, "dht_record_bytes", n->config.records_bytes_max,
-              k.record_bytes, k.record_bytes_refused);
-    add_limit(r, "dht_providers", kc.provider_records_max, k.provider_records,
-              k.providers_refused);
-    add_limit(r, "dht_operations", kc.operations_max, k.operations,
-              k.operations_refused);
-    add_limit(r, "dht_rpcs", kc.rpcs_max, k.rpcs, k.rpcs_refused);
-    add_limit(r, "dht_contacts", kc.contacts_max, k.contacts,
-              k.contacts_refused);
-    add_limit(r, "terms", LIMIT_TERMS_MAX, n->terms_provided,
-              n->count.terms_refused);
-    add_limit(r, "searches_served", SEARCHES_SERVED_MAX, MAP_COUNT(n->served),
-              n->count.searches_refused);
-    add_limit(r, "gossip_pending", 1024, gossip_pending_count(n->gossip),
-              gossip_stats(n->gossip)->outcomes[GOSSIP_NO_ROOM]);
-    add_limit(r, "gossip_seen", GOSSIP_SEEN_MAX, gossip_seen_count(n->gossip),
-              gossip_stats(n->gossip)->seen_evicted);
-    add_limit(r, "gossip_cache_bytes", GOSSIP_CACHE_BYTES_MAX,
-              gossip_cache_bytes(n->gossip),
-              gossip_stats(n->gossip)->cache_evicted);
-    add_limit(r, "outbox_in_flight", OUTBOX_ITEMS_MAX, n->outbox.count, 0);
-}
-
-static void list_limits(struct node *n, struct pending *p)
-{
-    node_limits(n, p->request);
-    request_answer(n, p, OK, NULL);
-}
-
 /* ---- In. ---- */
 
 static void begin(struct node *n, struct pending *p)
@@ -362,9 +305,6 @@ static void begin(struct node *n, struct pending *p)
         break;
     case REQUEST_DISCONNECT:
         disconnect_peer(n, p);
-        break;
-    case REQUEST_LIMITS:
-        list_limits(n, p);
         break;
     }
 }

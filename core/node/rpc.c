@@ -139,7 +139,7 @@ static enum err rpc_send(struct node *n, struct rpc *r)
         TRY(flow_open(n, peer_link(r->peer), type, &n->protocols[proto], 1,
                       &f));
         delim_init(&f->in, r->ask ? SEARCH_RESPONSE_MAX : KAD_MESSAGE_MAX,
-                   n->mem);
+                   &f->link->partial.mem);
     }
     rpc_attach(r, f);
     err = flow_write(n, f, buf_span(&r->message));

@@ -42,8 +42,10 @@ static enum err check(struct store *s, const struct acceptance *a, bool *keep)
     if (a->verdict.is_conflict || (a->g.is_other && !gives_way(a)))
         return refuse(s, row, keep);
     if (!row->is_own && a->g.same_id == 0 && !a->g.is_other &&
-        row->versions >= STORE_VERSIONS_MAX)
+        row->versions >= STORE_VERSIONS_MAX) {
+        atomic_fetch_add(&s->shown.versions_refused, 1);
         return ERR_LIMIT;
+    }
     return publish_accept(a->g.facts.same, &a->got);
 }
 

@@ -474,6 +474,10 @@ static enum err answer(struct job *job, const struct record *record)
 static enum err announce(struct store *s, const struct changed *ids,
                          int64_t *outbox_id)
 {
+    if (s->tally.outbox >= s->outbox_max) {
+        atomic_fetch_add(&s->shown.outbox_refused, 1);
+        return ERR_BUSY;
+    }
     *outbox_id = s->tally.next_outbox++;
     s->tally.outbox++;
     return db_run(&s->db, SQL_OUTBOX_PUT, "iii", *outbox_id, ids->package,

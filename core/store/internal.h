@@ -33,6 +33,8 @@ struct tally {
 struct shown {
     _Atomic int64_t packages, listed, versions, own, outbox, others_bytes,
         evicted, refused;
+    /* Counted as they happen, whatever becomes of the transaction. */
+    _Atomic int64_t outbox_refused, versions_refused;
     _Atomic bool writes;
 };
 
@@ -55,7 +57,7 @@ struct store {
     const struct network *network;
     struct store_trust *trust; /* strings owned */
     size_t trust_count;
-    int64_t others_bytes_max;
+    int64_t others_bytes_max, outbox_max;
     struct cache *cache;
     const struct log *log;
     const struct mem *mem;

@@ -188,6 +188,10 @@ void store_counts(const struct store *s, struct store_counts *out)
         .own = (uint64_t)atomic_load(&s->shown.own),
         .outbox = (uint64_t)atomic_load(&s->shown.outbox),
         .others_bytes = (uint64_t)atomic_load(&s->shown.others_bytes),
+        .others_bytes_max = (uint64_t)s->others_bytes_max,
+        .outbox_max = (uint64_t)s->outbox_max,
+        .outbox_refused = (uint64_t)atomic_load(&s->shown.outbox_refused),
+        .versions_refused = (uint64_t)atomic_load(&s->shown.versions_refused),
         .evicted = (uint64_t)atomic_load(&s->shown.evicted),
         .refused = (uint64_t)atomic_load(&s->shown.refused),
     };
@@ -299,6 +303,8 @@ enum err store_open(const struct store_config *config, wall_ms wall,
     s->others_bytes_max = config->catalogue_bytes_max
                               ? (int64_t)config->catalogue_bytes_max
                               : OTHERS_BYTES_DEFAULT;
+    s->outbox_max =
+        config->outbox_max ? (int64_t)config->outbox_max : LIMIT_OUTBOX_MAX;
     why[0] = '\0';
     /* From there on connections reuse their own pages. */
     (void)sqlite3_soft_heap_limit64(LIMIT_DATABASE_CACHE_BYTES_MAX);

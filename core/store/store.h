@@ -48,6 +48,7 @@ struct store_config {
     const char *identity_file; /* NULL: DIR/identity.key */
     const struct network *network;
     uint64_t catalogue_bytes_max; /* of others' packages; 0: 1 GiB */
+    uint64_t outbox_max; /* publishes the network has not got; 0: 1,048,576 */
     const struct store_trust *trust;
     size_t trust_count;
     struct cache *cache; /* told of every change; may be NULL */
@@ -104,10 +105,12 @@ struct store_counts {
     uint64_t packages; /* all held */
     uint64_t listed;   /* with a version not yanked: what search finds */
     uint64_t versions;
-    uint64_t own;              /* packages we published */
-    uint64_t outbox;           /* publishes not yet all over the network */
-    uint64_t others_bytes;     /* against catalogue_bytes_max */
-    uint64_t evicted, refused; /* since the start */
+    uint64_t own;          /* packages we published */
+    uint64_t outbox;       /* publishes not yet all over the network */
+    uint64_t others_bytes; /* against catalogue_bytes_max */
+    uint64_t others_bytes_max, outbox_max;
+    /* Since the start. */
+    uint64_t evicted, refused, outbox_refused, versions_refused;
 };
 /* Of the writer's last commit; any thread. */
 void store_counts(const struct store *s, struct store_counts *out);

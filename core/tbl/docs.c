@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "souk/usage.h"
 #include "tbl/table.h"
 
 enum { VALUE_COLUMN = 48 };
@@ -266,5 +267,22 @@ enum err errors_docs(struct buf *out)
                        err_http_status(err), class_name(err_class(err)),
                        err_text(err)));
     }
+    return OK;
+}
+
+enum err limits_docs(struct buf *out)
+{
+    TRY(buf_put_str(
+        out,
+        "# Limits\n\n"
+        "Made from `include/souk/tbl/usage.h` by `souk config limits`; do not "
+        "edit.\n\n"
+        "What `souk limits` and `GET /api/v1/node/limits` show with its limit, "
+        "its\nuse and how often it refused. A limit of 0 is lifted. Where one "
+        "holds for a\nsingle connection, peer or key, the use is that of the "
+        "fullest connection,\nor 0 where only the refusals are counted.\n\n"
+        "| name | of what |\n|---|---|\n"));
+    for (enum usage_id id = 0; id < USAGE_COUNT; id++)
+        TRY(buf_printf(out, "| `%s` | %s |\n", usage_name(id), usage_text(id)));
     return OK;
 }

@@ -15,6 +15,9 @@ LIMIT(DIALS_IN_FLIGHT, 32, "dials under way at once")
 LIMIT(RESOLVES_IN_FLIGHT, 16, "DNS questions under way at once")
 LIMIT(RESOLVED_ADDRS_MAX, 16, "addresses taken from one DNS answer")
 
+LIMIT(UNSENT_BYTES_MAX, 128 << 20, "bytes written to peers and not sent")
+LIMIT(PARTIAL_BYTES_MAX, 64 << 20, "peers' messages that are not whole yet")
+
 /* Between the threads. */
 LIMIT(MAILBOX_MAX, 1024, "requests of the gateway waiting for the core")
 LIMIT(READER_QUEUE_MAX, 256, "catalogue questions waiting for the reader")
@@ -23,6 +26,7 @@ LIMIT(READER_QUEUE_MAX, 256, "catalogue questions waiting for the reader")
 /* kad.h keeps 131,072 records; one of a Debian package takes 0.84 KiB. */
 LIMIT(RECORDS_BYTES_MAX, 128 << 20, "DHT records in memory")
 LIMIT(CATALOGUE_BYTES_MAX, 1 << 30, "other people's packages on disk")
+LIMIT(OUTBOX_MAX, 1 << 20, "publishes the network has not got yet")
 LIMIT(DATABASE_CACHE_BYTES_MAX, 64 << 20, "pages of the database in memory")
 LIMIT(HOT_CACHE_BYTES_MAX, 32 << 20, "answers kept ready")
 

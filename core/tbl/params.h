@@ -55,6 +55,8 @@ PARAM(records_bytes_max, SIZE, NULL, LIMIT_RECORDS_BYTES_MAX, 1 << 20,
       INT64_C(1) << 40, "SIZE", "DHT records kept for others, in memory")
 PARAM(catalogue_bytes_max, SIZE, NULL, LIMIT_CATALOGUE_BYTES_MAX, 1 << 20,
       INT64_C(1) << 50, "SIZE", "other people's packages kept on disk")
+PARAM(outbox_max, NUMBER, NULL, LIMIT_OUTBOX_MAX, 1, 100000000, "N",
+      "publishes that wait for the network; more are refused")
 PARAM(terms_max, NUMBER, NULL, LIMIT_TERMS_MAX, 0, 100000, "N",
       "search terms of own packages provided to the network")
 PARAM(search_fan_out, NUMBER, NULL, LIMIT_SEARCH_FAN_OUT, 0, 32, "N",

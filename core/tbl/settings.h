@@ -109,11 +109,13 @@ enum err settings_print(const struct settings *s, struct buf *out);
 /* The flags, for `souk help serve`. */
 MUST_USE
 enum err settings_help(struct buf *out);
-/* docs/CONFIG.md, and docs/ERRORS.md. */
+/* docs/CONFIG.md, docs/ERRORS.md and docs/LIMITS.md. */
 MUST_USE
 enum err settings_docs(struct buf *out);
 MUST_USE
 enum err errors_docs(struct buf *out);
+MUST_USE
+enum err limits_docs(struct buf *out);
 
 /* The values of the table, each the whole of |text|. */
 bool duration_parse(const char *text, duration *out); /* 250ms 2s 5m 1h */

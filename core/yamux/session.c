@@ -506,6 +506,11 @@ void yamux_go_away(struct yamux *y, uint32_t code)
     y->go_away_code = code;
 }
 
+size_t yamux_unsent(const struct yamux *y)
+{
+    return y->stats.unsent;
+}
+
 void yamux_stats(const struct yamux *y, struct yamux_stats *out)
 {
     *out = y->stats;

@@ -132,5 +132,6 @@ void yamux_consumed(struct yamux *y, uint32_t stream, size_t n, tstamp now);
 void yamux_go_away(struct yamux *y, uint32_t code);
 
 void yamux_stats(const struct yamux *y, struct yamux_stats *out);
+size_t yamux_unsent(const struct yamux *y); /* of these */
 
 #endif /* YAMUX_SESSION_H */

@@ -9,6 +9,7 @@
 #include "souk/err.h"
 #include "souk/request.h"
 #include "souk/status.h"
+#include "souk/usage.h"
 
 /* The core as the gateway sees it: a bounded mailbox into the core thread, and
  * a status anybody may read.  Every function here may be called from any
@@ -38,5 +39,9 @@ void core_status(struct core *core, struct node_status *out);
 struct node_metrics; /* souk/metrics.h */
 /* As core_status(), for what only counts. */
 void core_metrics(struct core *core, struct node_metrics *out);
+
+/* How full the limits are, those of the core at most 250 ms ago; does not wake
+ * it either.  The gateway's own rows are left empty. */
+void core_usage(struct core *core, struct usages *out);
 
 #endif /* SOUK_CORE_H */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/time.h"
-#include "souk/request.h"
+#include "souk/err.h"
 
 /* What the core counts for /metrics.  Rows name themselves, so that who writes
  * them out needs to know none of the rooms they come from; all texts are
@@ -16,7 +16,6 @@ enum {
     METRICS_LOOKUPS_MAX = 32,
     METRICS_RPCS_MAX = 40,
     METRICS_MESSAGES_MAX = 32,
-    METRICS_LIMITS_MAX = 96,
 };
 
 /* What lies above the last bound is only in |count|. */
@@ -52,8 +51,6 @@ struct node_metrics {
     const char *topic;
     uint64_t mesh_peers;
     struct histogram scores; /* of the connected, each second */
-    struct limit_info limits[METRICS_LIMITS_MAX];
-    size_t limit_count;
 };
 
 #endif /* SOUK_METRICS_H */

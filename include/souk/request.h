@@ -31,7 +31,6 @@ enum request_type {
     REQUEST_PEER,       /* one, with its reputation */
     REQUEST_CONNECT,    /* dial an address */
     REQUEST_DISCONNECT, /* close, and ban if asked */
-    REQUEST_LIMITS,     /* every limit of the core, its use and refusals */
 };
 
 enum {
@@ -125,13 +124,6 @@ struct peer_info {
     size_t reason_count;
 };
 
-struct limit_info {
-    const char *name; /* static */
-    uint64_t limit;
-    uint64_t use;
-    uint64_t refused;
-};
-
 struct request {
     enum request_type type;
     tstamp deadline; /* on the clock of core_now() */
@@ -151,8 +143,6 @@ struct request {
     bool truncated; /* SEARCH: a peer had more than it sent */
     struct peer_info *peers;
     size_t peer_count;
-    struct limit_info *limits;
-    size_t limit_count;
     unsigned requested, acked; /* ANNOUNCE */
     bool was_connected;        /* CONNECT: it was already, over that address */
 
@@ -171,6 +161,5 @@ void request_free(struct request *r);
 struct found_record *request_add_record(struct request *r, struct span bytes);
 /* Append a zeroed entry.  NULL when memory ends. */
 struct peer_info *request_add_peer(struct request *r);
-struct limit_info *request_add_limit(struct request *r);
 
 #endif /* SOUK_REQUEST_H */

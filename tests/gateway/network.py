@@ -193,7 +193,9 @@ def flood(node):
             waiting.append(raw)
             raw.send(raw.head("GET", "/api/v1/packages/flood/lib?timeout=25s")
                      + "\r\n")
-        wait_until(lambda: ask(node, "getLimits").status == 503, "a flood")
+        wait_until(lambda: ask(node, "listPeers").status == 503, "a flood")
+        full = limit_of(node, "requests")
+        assert full["use"] == full["limit"] and full["refused"] > 0, full
         with unchanged(node, "a flooded node"):
             for name in [*OF_THE_CORE, *LOOKUPS, "search", "ggenSearch",
                          "connectPeer"]:

@@ -62,8 +62,7 @@ OPS = {
 }
 ADMIN_ONLY = {"metrics", "debugGateway"}
 # Answered by the core itself, so they need its loop.
-OF_THE_CORE = ["listPeers", "getPeer", "disconnectPeer", "getReputation",
-               "getLimits"]
+OF_THE_CORE = ["listPeers", "getPeer", "disconnectPeer", "getReputation"]
 LOOKUPS = ["getPackage", "headPackage", "listVersions", "getVersion"]
 
 

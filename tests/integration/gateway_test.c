@@ -95,9 +95,14 @@ void core_metrics(struct core *core, struct node_metrics *out)
 {
     (void)core;
     memset(out, 0, sizeof(*out));
-    out->limits[out->limit_count++] =
-        (struct limit_info){"none_at_all", 0, 0, 0};
-    out->limits[out->limit_count++] = (struct limit_info){"half_full", 8, 4, 3};
+}
+
+void core_usage(struct core *core, struct usages *out)
+{
+    (void)core;
+    *out = (struct usages){0};
+    out->of[USAGE_TERMS] = (struct usage){0};
+    out->of[USAGE_DIALS] = (struct usage){.limit = 8, .use = 4, .refused = 3};
 }
 
 /* Wait, for at most ten seconds, until so many are held or cancelled. */
@@ -581,11 +586,9 @@ static void the_admin_listener_has_what_the_public_one_has_not(void **state)
     assert_non_null(
         strstr(a.body, "# TYPE http_server_request_duration_seconds"));
     /* What the core limits is told, without a division by a limit of 0. */
-    assert_non_null(
-        strstr(a.body, "limit_usage_ratio{limit=\"half_full\"} 0.5\n"));
-    assert_null(strstr(a.body, "limit_usage_ratio{limit=\"none_at_all\"}"));
-    assert_non_null(
-        strstr(a.body, "limit_refused_total{limit=\"half_full\"} 3\n"));
+    assert_non_null(strstr(a.body, "limit_usage_ratio{limit=\"dials\"} 0.5\n"));
+    assert_null(strstr(a.body, "limit_usage_ratio{limit=\"terms\"}"));
+    assert_non_null(strstr(a.body, "limit_refused_total{limit=\"dials\"} 3\n"));
     ask(h.admin, "GET /version HTTP/1.1\r\nHost: evil.example\r\n\r\n", &a);
     assert_int_equal(421, a.status);
     ask(h.http, "GET /version HTTP/1.1\r\nHost: any.example\r\n\r\n", &a);

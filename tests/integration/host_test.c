@@ -325,7 +325,7 @@ static void a_flood_of_requests_is_bounded_and_each_ends_once(void **state)
     (void)state;
     runner_start(&a, NULL, NULL);
     for (size_t i = 0; i < MANY; i++) {
-        struct request *r = make_request(&w, REQUEST_LIMITS, SECONDS);
+        struct request *r = make_request(&w, REQUEST_PEERS, SECONDS);
         enum err err = core_submit(a.core, r);
 
         if (err == OK) {

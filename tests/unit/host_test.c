@@ -94,7 +94,7 @@ static void no_request_is_lost_doubled_or_overtaken(void **state)
 static void a_full_mailbox_refuses_and_counts(void **state)
 {
     struct request r[3] = {{.type = REQUEST_GET}};
-    struct limit_info usage;
+    struct usage usage;
     struct mailbox m;
 
     (void)state;
