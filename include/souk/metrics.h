@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/time.h"
-#include "souk/err.h"
+#include "souk/request.h"
 
 /* What the core counts for /metrics.  Rows name themselves, so that who writes
  * them out needs to know none of the rooms they come from; all texts are
