@@ -267,18 +267,21 @@ static uint64_t package_hash(struct span package)
 
 static bool make_package_room(struct reputation *r, struct entry *e)
 {
-    uint8_t cap = e->package_cap ? (uint8_t)(2 * e->package_cap) : 4;
+    size_t cap = e->package_cap ? 2 * (size_t)e->package_cap : 4;
     uint64_t *packages;
 
     if (e->package_count < e->package_cap)
         return true;
-    if (e->package_count == REPUTATION_PACKAGES_MAX)
+    /* What was loaded may fill any number of places. */
+    if (cap > REPUTATION_PACKAGES_MAX)
+        cap = REPUTATION_PACKAGES_MAX;
+    if (e->package_count >= cap)
         return false;
     packages = mem_try(r->mem, e->packages, cap * sizeof(*packages));
     if (packages == NULL)
         return false;
     e->packages = packages;
-    e->package_cap = cap;
+    e->package_cap = (uint8_t)cap;
     return true;
 }
 

@@ -95,7 +95,7 @@ enum err reputation_load(struct reputation *r, const struct reputation_row *row,
         return ERR_LIMIT;
     if (row->package_count > 0) {
         packages =
-            mem_try(r->mem, NULL, REPUTATION_PACKAGES_MAX * sizeof(*packages));
+            mem_try(r->mem, NULL, row->package_count * sizeof(*packages));
         if (packages == NULL)
             return ERR_NOMEM;
         memcpy(packages, row->packages, row->package_count * sizeof(*packages));

@@ -587,6 +587,34 @@ static void packages_told_apart_are_limited(void **state)
 
 /* ---- Rows. ---- */
 
+/* However many packages a row brings, the rest fills up to the limit. */
+static void a_loaded_peer_keeps_the_limit_of_packages(void **state)
+{
+    struct reputation_view v;
+    struct peer_id p = peer(1);
+
+    (void)state;
+    for (unsigned n = 0; n <= REPUTATION_PACKAGES_MAX; n++) {
+        struct reputation *a = reputation_new(0, &mem_libc);
+        struct reputation *b = reputation_new(0, &mem_libc);
+        struct reputation_row row;
+        bool is_gone;
+
+        provide(a, &p, n, WALL);
+        learn(a, &p, REPUTATION_RPC_ANSWERED, 1, 1, WALL);
+        assert_true(reputation_take_dirty(a, &row, &is_gone));
+        assert_ok(reputation_load(b, &row, WALL));
+        provide(b, &p, 600, WALL);
+        learn(b, &p, REPUTATION_RPC_ANSWERED, 1, 1, WALL);
+        (void)reputation_look(b, &p, WALL, &v);
+        assert_int_equal(REPUTATION_PACKAGES_MAX, v.packages_provided);
+        assert_true(reputation_take_dirty(b, &row, &is_gone));
+        assert_int_equal(REPUTATION_PACKAGES_MAX, row.package_count);
+        reputation_free(a);
+        reputation_free(b);
+    }
+}
+
 static void what_is_exported_is_loaded_again(void **state)
 {
     struct reputation *a = reputation_new(0, &mem_libc);
@@ -768,6 +796,7 @@ int main(void)
         cmocka_unit_test(an_evicted_peer_that_is_back_keeps_its_row),
         cmocka_unit_test(the_banned_stay_even_when_nothing_else_fits),
         cmocka_unit_test(packages_told_apart_are_limited),
+        cmocka_unit_test(a_loaded_peer_keeps_the_limit_of_packages),
         cmocka_unit_test(what_is_exported_is_loaded_again),
         cmocka_unit_test(rows_that_make_no_sense_are_refused),
         cmocka_unit_test(peers_are_listed_in_the_order_they_came),
