@@ -169,6 +169,7 @@ static void on_tick(uv_timer_t *timer)
         now > h->ticked_at + wanted ? now - h->ticked_at - wanted : 0;
 
     h->ticked_at = now;
+    saved_check(h);
     h->lag_at = (h->lag_at + 1) % LAG_TICKS;
     h->lag[h->lag_at] = late;
     saved_retry(h);

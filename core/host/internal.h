@@ -126,6 +126,7 @@ struct host {
     int64_t *held; /* outbox ids that are done, to be told the store */
     size_t held_count;
     uint64_t saves_refused, accepts_refused, held_refused;
+    uint64_t failures_seen; /* of the store */
 };
 
 /* host.c */
@@ -171,6 +172,7 @@ MUST_USE
 enum err saved_load(struct host *h, char why[256]);
 void saved_perform(struct host *h, const struct node_action *action);
 void saved_retry(struct host *h);
+void saved_check(struct host *h);
 
 /* drain.c */
 MUST_USE

@@ -106,6 +106,18 @@ void saved_retry(struct host *h)
     memmove(h->held, h->held + done, h->held_count * sizeof(*h->held));
 }
 
+/* What was given to the store and could not be written is not there. */
+void saved_check(struct host *h)
+{
+    struct store_counts counts;
+
+    store_counts(h->config.store, &counts);
+    if (counts.failures == h->failures_seen)
+        return;
+    h->failures_seen = counts.failures;
+    node_catalogue_lost(h->node);
+}
+
 static struct job *save_job(const struct node_action *a)
 {
     switch (a->type) {

@@ -114,25 +114,13 @@ static bool take_star(struct span *s, struct span *text)
     return true;
 }
 
-static enum err parse_term(struct span *s, struct query *q,
-                           struct problems *problems)
+static enum err add_term(struct query *q, const struct query_term *like,
+                         struct span text, struct problems *problems)
 {
     char folded[2 * QUERY_BYTES_MAX];
-    struct query_term term = {0};
-    struct span text;
-    size_t n;
+    struct query_term term = *like;
+    size_t n = fold_words(text, folded, sizeof(folded));
 
-    if (peek(*s, '-')) {
-        term.is_not = true;
-        (void)span_take(s, 1);
-    }
-    term.field = take_field(s);
-    if (take_text(s, &text) != OK) {
-        problems_add(problems, "/q", "has a quote that is not closed");
-        return ERR_INVAL;
-    }
-    term.is_prefix = take_star(s, &text);
-    n = fold_words(text, folded, sizeof(folded));
     if (n == 0)
         return OK; /* only punctuation */
     if (n > QUERY_TERM_MAX || q->term_count == QUERY_TERMS_MAX) {
@@ -144,6 +132,54 @@ static enum err parse_term(struct span *s, struct query *q,
     memcpy(term.text, folded, n + 1);
     q->terms[q->term_count++] = term;
     return OK;
+}
+
+static bool has_word(struct span text)
+{
+    char folded[2 * QUERY_BYTES_MAX];
+
+    return fold_words(text, folded, sizeof(folded)) > 0;
+}
+
+/* One slash with words on both sides, as packages are written. */
+static bool split_pair(struct span text, struct span *ns, struct span *name)
+{
+    const uint8_t *slash = memchr(text.data, '/', text.len);
+
+    if (slash == NULL)
+        return false;
+    *ns = SPAN(text.data, (size_t)(slash - text.data));
+    *name = SPAN(slash + 1, text.len - ns->len - 1);
+    return memchr(name->data, '/', name->len) == NULL && has_word(*ns) &&
+           has_word(*name);
+}
+
+static enum err parse_term(struct span *s, struct query *q,
+                           struct problems *problems)
+{
+    struct query_term term = {0}, first;
+    struct span text, ns, name;
+    bool is_quoted;
+
+    if (peek(*s, '-')) {
+        term.is_not = true;
+        (void)span_take(s, 1);
+    }
+    term.field = take_field(s);
+    is_quoted = peek(*s, '"');
+    if (take_text(s, &text) != OK) {
+        problems_add(problems, "/q", "has a quote that is not closed");
+        return ERR_INVAL;
+    }
+    term.is_prefix = take_star(s, &text);
+    /* Two words and no phrase: no text of a package holds both in a row. */
+    if (is_quoted || term.is_not || term.field != QUERY_ANY || text.len == 0 ||
+        !split_pair(text, &ns, &name))
+        return add_term(q, &term, text, problems);
+    first = term;
+    first.is_prefix = false;
+    TRY(add_term(q, &first, ns, problems));
+    return add_term(q, &term, name, problems);
 }
 
 static void skip_spaces(struct span *s)

@@ -14,7 +14,8 @@
  *
  * A query is a value.  Its words are folded as the catalogue's index folds
  * them (lower case, no diacritics: FTS5's unicode61, remove_diacritics 2) and
- * hold letters and digits only: "foo-bar" is the phrase "foo bar". */
+ * hold letters and digits only: "foo-bar" is the phrase "foo bar".  A package
+ * as it is written, acme/tool, is the words of both sides. */
 enum {
     QUERY_BYTES_MAX = REQUEST_QUERY_MAX,
     QUERY_TERMS_MAX = 16,

@@ -48,6 +48,7 @@ enum {
     OUTBOX_LOAD_MAX = 16,
     OUTBOX_DONE_MAX = 256,   /* remembered for those who ask late */
     OUTBOX_RATE = 2000,      /* publishes a second */
+    TERMS_OWN_MAX = 8192,    /* as many as kad.h provides */
     TERMS_PROVIDING_MAX = 8, /* term lookups at once */
     SEARCH_CANDIDATES_MAX = 64,
     SEARCH_TERMS_ASKED_MAX = 3, /* provider lookups of one search */
@@ -364,7 +365,11 @@ struct observation {
 
 struct term {
     char text[TERM_MAX + 1];
-    struct list of_queue; /* to be provided */
+    struct list of_queue;    /* to be provided */
+    struct heap_node common; /* in n->terms_common, the commonest first */
+    unsigned packages;       /* of ours that have it */
+    uint64_t package;        /* a mark of the last of them */
+    bool is_provided;
     UT_hash_handle hh;
 };
 
@@ -461,6 +466,7 @@ struct node {
     struct known_chunk *known[KNOWN_CHUNKS];
     struct term *terms;
     struct list term_queue;
+    struct heap terms_common;
     size_t terms_provided, terms_providing;
     tstamp terms_at; /* none is provided before */
 
@@ -662,7 +668,13 @@ void outbox_work_free(struct node *n, struct outbox_work *w);
 void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
                      const struct kad_event *ev);
 void announce_start(struct node *n, struct pending *p);
-void terms_add(struct node *n, const char *text);
+
+/* terms.c */
+/* One that is not there yet; |package| marks the one it comes from. */
+void terms_add(struct node *n, const char *text, unsigned packages,
+               uint64_t package);
+void terms_of_package(struct node *n, const struct record *r);
+void terms_release(struct node *n);
 void terms_pump(struct node *n);
 void terms_provided(struct node *n);
 

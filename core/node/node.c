@@ -48,6 +48,8 @@ static void config_init(struct node *n, const struct node_config *config)
     c->search_fan_out = or_default(c->search_fan_out, LIMIT_SEARCH_FAN_OUT);
     c->terms_max =
         c->has_no_terms ? 0 : or_default(c->terms_max, LIMIT_TERMS_MAX);
+    if (c->terms_max > TERMS_OWN_MAX)
+        c->terms_max = TERMS_OWN_MAX;
     if (c->records_bytes_max == 0)
         c->records_bytes_max = LIMIT_RECORDS_BYTES_MAX;
     (void)snprintf(n->agent, sizeof(n->agent), "%s", config->agent);
@@ -102,6 +104,7 @@ struct node *node_new(const struct node_config *config, tstamp now,
     lists_init(n);
     heap_init(&n->timers, mem);
     budget_init(&n->partial, LIMIT_PARTIAL_BYTES_MAX, mem);
+    heap_init(&n->terms_common, mem);
     buf_init(&n->signed_record, IDENTIFY_RECORD_MAX, mem);
     n->reputation = reputation_new(PEERS_KNOWN_MAX, mem);
     if (config->has_location) {
@@ -122,16 +125,11 @@ struct node *node_new(const struct node_config *config, tstamp now,
 static void maps_free(struct node *n)
 {
     struct resolve *resolve, *resolve_tmp;
-    struct term *term, *term_tmp;
     struct op *op, *op_tmp;
 
     MAP_FOR_EACH(n->resolves, resolve, resolve_tmp) {
         MAP_DEL(n->resolves, resolve);
         mem_free(n->mem, resolve);
-    }
-    MAP_FOR_EACH(n->terms, term, term_tmp) {
-        MAP_DEL(n->terms, term);
-        mem_free(n->mem, term);
     }
     MAP_FOR_EACH(n->ops, op, op_tmp) {
         MAP_DEL(n->ops, op);
@@ -171,6 +169,7 @@ void node_free(struct node *n)
         peer_free(n, peer);
     maps_free(n);
     known_release(n);
+    terms_release(n);
     while ((entry = list_pop_front(&n->actions)) != NULL) {
         struct action *a = LIST_ENTRY(entry, struct action, link);
 
@@ -231,13 +230,15 @@ void node_load_peer(struct node *n, const struct saved_peer *p)
 void node_load_term(struct node *n, struct span term, unsigned packages)
 {
     char text[TERM_MAX + 1];
+    struct term *known;
 
-    (void)packages;
     if (term.len > TERM_MAX)
         return;
     memcpy(text, term.data, term.len);
     text[term.len] = '\0';
-    terms_add(n, text);
+    MAP_FIND(n->terms, text, term.len, known);
+    if (known == NULL)
+        terms_add(n, text, packages, 0);
 }
 
 /* ---- Running. ---- */

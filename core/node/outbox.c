@@ -221,15 +221,6 @@ static void announce(struct node *n, const struct outbox_item *item)
                  item->namespace, item->name, err_text(err));
 }
 
-static void add_terms(struct node *n, const struct record *r)
-{
-    struct terms terms;
-
-    terms_of_record(r, &terms);
-    for (size_t i = 0; i < terms.count; i++)
-        terms_add(n, terms.list[i]);
-}
-
 /* What others look for by name: some wait for it, so it goes first. */
 static bool put_head(struct node *n, struct outbox_work *w)
 {
@@ -249,7 +240,7 @@ static void put_rest(struct node *n, struct outbox_work *w)
         if (version->json != NULL)
             (void)put(n, w, version, KEY_VERSION_OF);
     }
-    add_terms(n, &w->head);
+    terms_of_package(n, &w->head);
     records_release(w);
 }
 
@@ -352,66 +343,4 @@ void announce_start(struct node *n, struct pending *p)
     }
     n->outbox.may_have_more = true;
     load(n);
-}
-
-/* ---- Terms. ---- */
-
-void terms_add(struct node *n, const char *text)
-{
-    struct term *t;
-
-    MAP_FIND(n->terms, text, strlen(text), t);
-    if (t != NULL)
-        return;
-    if (MAP_COUNT(n->terms) >= n->config.terms_max) {
-        n->count.terms_refused++;
-        return;
-    }
-    t = mem_try_zero(n->mem, sizeof(*t));
-    if (t == NULL)
-        return;
-    (void)snprintf(t->text, sizeof(t->text), "%s", text);
-    if (list_is_empty(&n->term_queue)) {
-        n->terms_at = n->now + TERMS_AFTER;
-        node_timer_set(n, &n->terms_timer, n->terms_at);
-    }
-    MAP_ADD(n->terms, t->text, strlen(t->text), t);
-    list_push_back(&n->term_queue, &t->of_queue);
-}
-
-void terms_provided(struct node *n)
-{
-    n->terms_providing--;
-}
-
-/* A few at a time, and none before somebody is there to keep them. */
-void terms_pump(struct node *n)
-{
-    struct kad_stats stats;
-
-    if (list_is_empty(&n->term_queue) ||
-        n->terms_providing >= TERMS_PROVIDING_MAX || n->now < n->terms_at ||
-        n->is_draining)
-        return;
-    kad_stats(n->kad, &stats);
-    if (stats.table_peers == 0)
-        return;
-    while (n->terms_providing < TERMS_PROVIDING_MAX &&
-           !list_is_empty(&n->term_queue)) {
-        struct list *entry = list_pop_front(&n->term_queue);
-        struct term *t = LIST_ENTRY(entry, struct term, of_queue);
-        uint8_t key[TERM_KEY_LEN];
-        uint64_t id;
-
-        term_key(t->text, key);
-        if (kad_provide(n->kad, SPAN_OF(key), n->now + TERM_WITHIN, n->now,
-                        n->wall, &id) != OK) {
-            list_push_front(&n->term_queue, entry);
-            return;
-        }
-        n->terms_provided++;
-        n->terms_providing++;
-        if (op_add(n, id, OP_TERM, NULL, NULL) != OK)
-            n->terms_providing--;
-    }
 }

@@ -159,6 +159,9 @@ static enum err settle(struct store *s, struct job *job, struct acceptance *a,
     err = check(s, a, keep);
     if (err == OK)
         return take(s, job, a, wall);
+    /* The others of the namespace follow; this one is looked at now. */
+    if (err == ERR_STALE_SEQUENCE && a->pins && !a->g.is_other)
+        TRY(catalogue_relist(s, &a->g.row, a->verdict.trust, wall));
     if (err == ERR_STALE_SEQUENCE &&
         memcmp(a->got.hash, a->g.same.hash, sizeof(a->got.hash)) == 0)
         return confirm(s, job, a, wall);

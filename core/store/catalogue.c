@@ -58,6 +58,7 @@ static enum err pin(struct store *s, const struct package_id *id,
                    id->name));
     if (others == 0)
         return OK;
+    s->chores.is_owed = true;
     return db_run(&s->db, SQL_REJUDGE_PUT, "t", id->ns);
 }
 
@@ -72,6 +73,7 @@ enum err catalogue_pin(struct store *s, const struct package_id *id,
     if (!verdict.may_pin)
         return OK;
     TRY(pin(s, id, owner, wall));
+    s->chores.is_owed = true;
     return db_run(&s->db, SQL_REJUDGE_PUT, "t", id->ns);
 }
 

@@ -141,6 +141,7 @@ static enum err rejudge(struct store *s, wall_ms wall, bool *more)
                  db_text(&s->db, SQL_REJUDGE_GET, 1));
     }
     db_done(&s->db, SQL_REJUDGE_GET);
+    s->chores.is_owed = err != OK || *more;
     if (err != OK || !*more)
         return err;
     b = mem_new(s->mem, sizeof(*b));

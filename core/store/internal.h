@@ -32,7 +32,7 @@ struct tally {
 /* The last commit's, for other threads. */
 struct shown {
     _Atomic int64_t packages, listed, versions, own, outbox, others_bytes,
-        evicted, refused;
+        evicted, refused, failures;
     /* Counted as they happen, whatever becomes of the transaction. */
     _Atomic int64_t outbox_refused, versions_refused;
     _Atomic bool writes;
@@ -44,6 +44,7 @@ struct chores {
     wall_ms quality_due;
     wall_ms expiry_due;
     wall_ms count_due;
+    bool is_owed;   /* a namespace is to be judged anew: soon */
     char word[256]; /* common words were counted up to this one */
 };
 

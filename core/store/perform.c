@@ -65,11 +65,34 @@ static enum err index_settle(struct store *s)
     return err;
 }
 
+/* Whether what is to be kept can be, for /readyz and the operator. */
+static void tell(struct store *s, enum err err)
+{
+    bool did = atomic_load(&s->shown.writes);
+
+    atomic_store(&s->shown.writes, err == OK);
+    if (err != OK)
+        atomic_fetch_add(&s->shown.failures, 1);
+    if (err != OK && did)
+        log_error(s->log, "store",
+                  "nothing can be written path=%s reason=\"%s\"",
+                  s->path ? s->path : "memory", err_text(err));
+    else if (err == OK && !did)
+        log_info(s->log, "store", "writes work again path=%s",
+                 s->path ? s->path : "memory");
+}
+
 enum err txn_begin(struct store *s, struct txn *t)
 {
+    enum err err = index_settle(s);
+
     t->tally = s->tally;
-    TRY(index_settle(s));
-    return db_run(&s->db, SQL_BEGIN, "");
+    t->is_proof = !atomic_load(&s->shown.writes);
+    if (err == OK)
+        err = db_run(&s->db, SQL_BEGIN, "");
+    if (err != OK)
+        tell(s, err);
+    return err;
 }
 
 static void txn_undo(struct store *s, const struct txn *t)
@@ -86,9 +109,14 @@ enum err txn_end(struct store *s, const struct txn *t, enum err err)
 {
     if (err == OK)
         err = listing_index(s);
+    /* Nothing, or little, can be written to a full disk, too. */
+    if (err == OK && t->is_proof)
+        err = db_run(&s->db, SQL_SETTING_PROVE, "");
     if (err == OK)
         err = db_run(&s->db, SQL_COMMIT, "");
-    atomic_store(&s->shown.writes, err == OK);
+    if (err == OK && t->is_proof)
+        db_try(&s->db, SQL_SETTING_PROVED);
+    tell(s, err);
     if (err != OK) {
         txn_undo(s, t);
         return err;
@@ -158,10 +186,11 @@ void store_perform(struct store *s, struct job *const *jobs, size_t count,
     struct txn t;
     enum err err = sync_set(s, must_last(jobs, count));
 
-    if (err == OK)
+    if (err != OK)
+        tell(s, err);
+    else
         err = txn_begin(s, &t);
     if (err != OK) {
-        atomic_store(&s->shown.writes, false);
         fail_all(jobs, count, err);
         return;
     }

@@ -8,6 +8,7 @@
  * writes and what the cache will be told go forward or back together. */
 struct txn {
     struct tally tally;
+    bool is_proof; /* the one before failed: this one must really write */
 };
 /* On error there is no transaction. */
 MUST_USE

@@ -26,6 +26,10 @@ SQL(TALLY_OUTBOX, "SELECT coalesce(max(id),0), count(*) FROM outbox")
 
 /* Settings. */
 SQL(SETTING_GET, "SELECT value FROM setting WHERE name=?1")
+SQL(SETTING_PROVE, "INSERT INTO setting(name, value)"
+                   " VALUES('proof', zeroblob(262144))"
+                   " ON CONFLICT DO UPDATE SET value=zeroblob(262144)")
+SQL(SETTING_PROVED, "DELETE FROM setting WHERE name='proof'")
 SQL(SETTING_PUT, "INSERT INTO setting(name, value) VALUES(?1,?2)"
                  " ON CONFLICT DO UPDATE SET value=?2")
 

@@ -194,12 +194,18 @@ void store_counts(const struct store *s, struct store_counts *out)
         .versions_refused = (uint64_t)atomic_load(&s->shown.versions_refused),
         .evicted = (uint64_t)atomic_load(&s->shown.evicted),
         .refused = (uint64_t)atomic_load(&s->shown.refused),
+        .failures = (uint64_t)atomic_load(&s->shown.failures),
     };
 }
 
 uint64_t store_memory(void)
 {
     return (uint64_t)sqlite3_memory_used();
+}
+
+bool store_owes(const struct store *s)
+{
+    return s->chores.is_owed;
 }
 
 bool store_writes(const struct store *s)

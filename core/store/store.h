@@ -34,7 +34,7 @@ struct store;
 enum {
     STORE_WHY_MAX = 512,
     STORE_TOKEN_MAX = 64,      /* the admin token with its NUL */
-    STORE_TERMS_MAX = 2000,    /* of our own packages, brought back */
+    STORE_TERMS_MAX = 8192,    /* of our own packages, brought back */
     STORE_VERSIONS_MAX = 1024, /* kept of another's package */
 };
 
@@ -98,7 +98,12 @@ void store_perform(struct store *s, struct job *const *jobs, size_t count,
 MUST_USE
 enum err store_maintain(struct store *s, wall_ms wall, bool *more);
 
-/* Whether the last transaction could be written. */
+/* Background work that cannot wait until the store has been idle; the store's
+ * thread. */
+bool store_owes(const struct store *s);
+
+/* Whether the last transaction could be written; any thread.  After one that
+ * failed, only one that really wrote makes it true. */
 bool store_writes(const struct store *s);
 
 struct store_counts {
@@ -111,6 +116,7 @@ struct store_counts {
     uint64_t others_bytes_max, outbox_max;
     /* Since the start. */
     uint64_t evicted, refused, outbox_refused, versions_refused;
+    uint64_t failures; /* transactions that could not be written */
 };
 /* Of the writer's last commit; any thread. */
 void store_counts(const struct store *s, struct store_counts *out);

@@ -36,7 +36,8 @@ struct worker {
 enum {
     CHORE_PAUSE_MS = 10,
     CHORE_IDLE_MS = 10000,
-    CHORE_GROUPS = 16, /* without a pause, one chore after so many groups */
+    CHORE_RETRY_MS = 1000, /* while nothing can be written */
+    CHORE_GROUPS = 16,     /* without a pause, one chore after so many groups */
 };
 
 static tstamp now(void)
@@ -146,14 +147,21 @@ static void wait_until(struct worker *w, tstamp at)
     (void)pthread_cond_timedwait(&w->wake, &w->lock, &t);
 }
 
+static duration chore_pause_ms(const struct worker *w)
+{
+    if (!store_writes(w->store))
+        return CHORE_RETRY_MS;
+    return w->has_chores || store_owes(w->store) ? CHORE_PAUSE_MS
+                                                 : CHORE_IDLE_MS;
+}
+
 /* Until somebody waits for us, or what is written behind is old enough, or it
  * is time for a chore.  The lock is held. */
 static void wait_for_work(struct worker *w)
 {
     tstamp at = now(), chore_at;
 
-    chore_at =
-        at + (w->has_chores ? CHORE_PAUSE_MS : CHORE_IDLE_MS) * MILLISECONDS;
+    chore_at = at + chore_pause_ms(w) * MILLISECONDS;
     while (w->urgent.count == 0 && !w->is_stopping &&
            !is_due(w, &w->soon, at) && !is_due(w, &w->behind, at)) {
         tstamp next = TSTAMP_NEVER;

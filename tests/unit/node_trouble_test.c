@@ -413,6 +413,95 @@ static void a_record_the_catalogue_refused_is_held_for_known(void **state)
     world_release(&w);
 }
 
+/* ---- Terms. ---- */
+
+static void tell_package(struct node *n, const char *id, const char *tags)
+{
+    struct ed25519_keypair key = fixture_key(1);
+    struct record r;
+    char more[128];
+
+    (void)snprintf(more, sizeof(more), ",\"tags\":[%s]", tags);
+    fixture_signed(&r, id, "1.0.0", more, &key, 1);
+    terms_of_package(n, &r);
+    record_release(&r);
+}
+
+static bool has_term(const struct node *n, const char *text)
+{
+    struct term *t;
+
+    MAP_FIND(n->terms, text, strlen(text), t);
+    return t != NULL;
+}
+
+static void a_term_of_many_packages_keeps_a_rare_one_out(void **state)
+{
+    struct world w;
+    struct node *n;
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, (struct node_config){.terms_max = 4});
+    node_load_term(n, SPAN_LIT("common"), 9);
+    node_load_term(n, SPAN_LIT("usual"), 5);
+    tell_package(n, "org/aaa", "\"usual\"");
+    tell_package(n, "org/aaa", "\"usual\""); /* the same: it counts once */
+    assert_true(MAP_COUNT(n->terms) <= 4);
+    assert_true(has_term(n, "aaa") && has_term(n, "usual"));
+    tell_package(n, "org/bbb", "\"ccc\"");
+    assert_int_equal(4, MAP_COUNT(n->terms));
+    assert_false(has_term(n, "common"));
+    assert_true(has_term(n, "aaa") && has_term(n, "bbb") && has_term(n, "ccc"));
+    /* All are as rare as can be: who came first stays. */
+    tell_package(n, "org/ddd", "\"eee\"");
+    tell_package(n, "org/fff", "\"ggg\"");
+    assert_int_equal(4, MAP_COUNT(n->terms));
+    assert_true(has_term(n, "aaa") && has_term(n, "bbb") && has_term(n, "ccc"));
+    assert_true(n->count.terms_refused > 0);
+    world_release(&w);
+}
+
+static void terms_are_provided_although_the_operator_wants_none(void **state)
+{
+    struct world w;
+    struct node *n;
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, (struct node_config){.has_no_terms = true});
+    node_load_term(n, SPAN_LIT("loaded"), 1);
+    tell_package(n, "org/aaa", "\"bbb\"");
+    assert_int_equal(0, MAP_COUNT(n->terms));
+    n = add(&w, (struct node_config){.terms_max = 1 << 30});
+    assert_true(n->config.terms_max <= 8192);
+    world_release(&w);
+}
+
+static void a_term_that_gave_way_is_provided_for_ever(void **state)
+{
+    struct kad_stats stats;
+    struct world w;
+    struct node *n;
+
+    (void)state;
+    two(&w);
+    n = w.nodes[0];
+    n->config.terms_max = 2;
+    node_load_term(n, SPAN_LIT("common"), 9);
+    node_load_term(n, SPAN_LIT("usual"), 5);
+    run(&w, 10 * SECONDS);
+    kad_stats(n->kad, &stats);
+    assert_int_equal(2, stats.provided);
+    tell_package(n, "org/aaa", "\"bbb\"");
+    run(&w, 10 * SECONDS);
+    kad_stats(n->kad, &stats);
+    assert_int_equal(2, stats.provided);
+    assert_int_equal(2, n->terms_provided);
+    assert_false(has_term(n, "common"));
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +520,9 @@ int main(void)
         cmocka_unit_test(a_get_without_memory_is_answered_with_nothing),
         cmocka_unit_test(a_connection_that_cannot_be_written_is_noticed_late),
         cmocka_unit_test(a_record_the_catalogue_refused_is_held_for_known),
+        cmocka_unit_test(a_term_of_many_packages_keeps_a_rare_one_out),
+        cmocka_unit_test(terms_are_provided_although_the_operator_wants_none),
+        cmocka_unit_test(a_term_that_gave_way_is_provided_for_ever),
     };
 
     record_init();

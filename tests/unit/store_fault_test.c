@@ -261,6 +261,8 @@ static void full_disk_is_a_clear_error_that_passes(void **state)
     limit_files(RLIM_INFINITY);
     assert_false(store_writes(s));
     after = fixture_counts(s);
+    assert_int_equal(1, after.failures);
+    after.failures = 0;
     assert_memory_equal(&before, &after, sizeof(before));
     assert_string_equal("1.0.0", fixture_head(r, "acme/before", &view));
     assert_string_equal("", fixture_head(r, "acme/during", &view));
@@ -276,6 +278,40 @@ static void full_disk_is_a_clear_error_that_passes(void **state)
     fixture_remove(dir);
 }
 
+/* A commit of nothing, or of a little that finds room in what was written
+ * before, would make a node on a full disk look ready. */
+static void a_full_disk_looks_written_to_again(void **state)
+{
+    const char *dir = fixture_dir();
+    struct store_config config = fixture_config(dir);
+    struct store *s;
+    struct job *job;
+    bool more;
+
+    (void)state;
+    config.log = NULL;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    s = fixture_open(&config);
+    do /* no chore is left */
+        assert_ok(store_maintain(s, FIXTURE_WALL, &more));
+    while (more);
+    limit_files(64 * 1024);
+    assert_err(ERR_STORE, fixture_publish(s, "acme/during", "1.0.0", ""));
+    assert_false(store_writes(s));
+    assert_err(ERR_STORE, store_maintain(s, FIXTURE_WALL, &more));
+    assert_false(store_writes(s));
+    job = job_flush();
+    assert_err(ERR_STORE, fixture_do_free(s, job));
+    assert_false(store_writes(s));
+
+    limit_files(RLIM_INFINITY);
+    assert_ok(store_maintain(s, FIXTURE_WALL, &more)); /* nobody publishes */
+    assert_true(store_writes(s));
+    assert_ok(fixture_publish(s, "acme/during", "1.0.0", ""));
+    store_close(s);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +321,7 @@ int main(void)
         cmocka_unit_test(search_survives_every_failed_allocation),
         cmocka_unit_test(own_failed_allocations_are_survived),
         cmocka_unit_test(full_disk_is_a_clear_error_that_passes),
+        cmocka_unit_test(a_full_disk_looks_written_to_again),
     };
 
     return cmocka_run_group_tests(tests, install_failing_memory, NULL);

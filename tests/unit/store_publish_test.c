@@ -181,9 +181,13 @@ static void gossip_never_pins_and_a_get_does(void **state)
 {
     struct store *s = fixture_memory();
     struct reader *r = fixture_reader(s);
+    static struct search_page page;
+    struct search_options options = {.limit = 10, .wall = FIXTURE_WALL};
     struct package_view view;
     struct peer_id owner, third;
     struct package_id id = fixture_id("acme/tool");
+    struct query q;
+    bool more;
 
     (void)state;
     fixture_peer(3, &third);
@@ -198,6 +202,18 @@ static void gossip_never_pins_and_a_get_does(void **state)
     assert_int_equal(TRUST_PINNED, view.trust);
     assert_ok(reader_owner(r, &id, &owner));
     assert_true(peer_id_eq(&third, &owner));
+    /* What search shows, too, before any chore. */
+    assert_ok(query_parse(SPAN_LIT("tool"), &q, NULL));
+    q.has_trust = true;
+    q.trust = TRUST_PINNED;
+    assert_ok(reader_search(r, &q, &options, &page));
+    assert_int_equal(1, page.count);
+    search_page_free(&page);
+    assert_true(store_owes(s));
+    do
+        assert_ok(store_maintain(s, FIXTURE_WALL, &more));
+    while (more);
+    assert_false(store_owes(s));
     reader_close(r);
     store_close(s);
 }

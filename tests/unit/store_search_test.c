@@ -281,6 +281,32 @@ static void exact_name_comes_first_then_exact_title(void **state)
     store_close(s);
 }
 
+static void a_package_as_it_is_written_is_not_found(void **state)
+{
+    struct store *s = fixture_memory();
+    struct reader *r = fixture_reader(s);
+    static struct search_page page;
+
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        char id[32];
+
+        snprintf(id, sizeof(id), "acme/tool-tool%d", i);
+        assert_ok(fixture_publish(
+            s, id, "1.0.0", ",\"title\":\"tool\",\"description\":\"acme\""));
+    }
+    assert_ok(fixture_publish(s, "acme/tool", "1.0.0", ",\"title\":\"x\""));
+    assert_ok(fixture_publish(s, "acme/cs", "1.0.0",
+                              ",\"description\":\"client/server\""));
+    expect_first(r, "acme/tool", "tool");
+    expect_first(r, "Acme/Tool", "tool");
+    expect_first(r, "client/server", "cs");
+    assert_int_equal(0, search(r, "zzz/tool", &page));
+    search_page_free(&page);
+    reader_close(r);
+    store_close(s);
+}
+
 static void yanked_and_replaced_words_are_not_found(void **state)
 {
     static struct search_page page;
@@ -560,6 +586,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(search_finds_what_a_scan_of_all_records_finds),
         cmocka_unit_test(exact_name_comes_first_then_exact_title),
+        cmocka_unit_test(a_package_as_it_is_written_is_not_found),
         cmocka_unit_test(yanked_and_replaced_words_are_not_found),
         cmocka_unit_test(summary_is_json_that_lacks_only_its_end),
         cmocka_unit_test(facets_count_what_was_found),
