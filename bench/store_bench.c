@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "store/listing.h"
+#include "store/match.h"
+#include "store/rank.h"
 #include "store/reader.h"
+#include "store/score.h"
 #include "store/worker.h"
 #include "tbl/network.h"
 
@@ -17,9 +21,24 @@
  *
  *      store_bench [PACKAGES|RECORDS.ndjson [DIR]]
  *
- * Searches are for words of random packages, as often as they occur there. */
+ * Searches are for words of random packages, as often as they occur there, then
+ * for words by how many packages they are in; of those the ten best are held
+ * against the ten best when every match is looked at: in our own order, and in
+ * that of FTS5's bm25() with our weights.  The last line is JSON. */
 
-enum { WORDS = 20000, IN_FLIGHT = 512, ROUNDS = 2000 };
+enum {
+    WORDS = 20000,
+    IN_FLIGHT = 512,
+    ROUNDS = 2000,
+    TOP = 10,
+    OWN_ROUNDS = 200,  /* of a class, held against our own order … */
+    BM25_ROUNDS = 20,  /* … and against bm25(), which takes seconds */
+    CLASS_MAX = 65536, /* words of a class */
+};
+
+static struct {
+    double publishes_s, cpu_us, jobs_a_commit;
+} published;
 
 static void must(enum err err, const char *what)
 {
@@ -222,6 +241,9 @@ static void publish_all(struct store *s, struct job **jobs, size_t count)
     }
     wait_below(1);
     worker_status(w, &status);
+    published.publishes_s = (double)count / (now_s() - start);
+    published.cpu_us = (process_s() - cpu) * 1e6 / (double)count;
+    published.jobs_a_commit = (double)status.jobs / (double)status.commits;
     (void)printf("publish: %zu in %.2f s = %.0f/s, %.1f us CPU each,"
                  " %.0f a commit\n",
                  count, now_s() - start, (double)count / (now_s() - start),
@@ -348,6 +370,284 @@ static void measure(struct reader *r, const struct corpus *c,
                  times[ROUNDS * 99 / 100], times[ROUNDS - 1], hits / ROUNDS);
 }
 
+/* ---- By frequency. ---- */
+
+struct class
+{
+    const char *name;
+    size_t from, to; /* packages, in per mille of all; rare: at most TOP */
+    const char *words[CLASS_MAX];
+    size_t count;
+    double p50, p99, same, overlap, bm25_same, bm25_overlap;
+};
+static struct class classes[] = {
+    {.name = "in at most ten packages", .to = 0},
+    {.name = "in up to 1 %", .from = 0, .to = 10},
+    {.name = "in 1 to 5 %", .from = 10, .to = 50},
+    {.name = "in more than 5 %", .from = 50, .to = 1000},
+};
+enum { CLASSES = sizeof(classes) / sizeof(*classes) };
+
+static int cmp_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Every package's words, each once a package. */
+static size_t split_texts(const struct corpus *c, char ***out)
+{
+    size_t count = 0, cap = 1 << 20;
+    char **all = malloc(cap * sizeof(*all));
+
+    must(all ? OK : ERR_NOMEM, "words");
+    for (size_t i = 0; i < c->count; i++) {
+        size_t first = count, unique = count;
+
+        if (c->texts[i] == NULL)
+            continue;
+        for (char *at = strtok(c->texts[i], " "); at; at = strtok(NULL, " ")) {
+            if (count == cap)
+                all = realloc(all, (cap *= 2) * sizeof(*all));
+            must(all ? OK : ERR_NOMEM, "words");
+            all[count++] = at;
+        }
+        qsort(all + first, count - first, sizeof(*all), cmp_text);
+        for (size_t k = first; k < count; k++)
+            if (k == first || strcmp(all[k], all[k - 1]) != 0)
+                all[unique++] = all[k];
+        count = unique;
+    }
+    *out = all;
+    return count;
+}
+
+static void classify(const char *text, size_t packages, size_t of)
+{
+    for (size_t i = 0; i < CLASSES; i++) {
+        struct class *c = &classes[i];
+        bool is_in = c->to == 0
+                         ? packages <= TOP
+                         : packages > TOP && packages * 1000 > c->from * of &&
+                               packages * 1000 <= c->to * of;
+
+        if (is_in && c->count < CLASS_MAX && strlen(text) >= 2 &&
+            strlen(text) < 24)
+            c->words[c->count++] = text;
+    }
+}
+
+static void classify_all(const struct corpus *c)
+{
+    char **all;
+    size_t count = split_texts(c, &all);
+
+    qsort(all, count, sizeof(*all), cmp_text);
+    for (size_t i = 0, next; i < count; i = next) {
+        for (next = i; next < count && strcmp(all[next], all[i]) == 0;)
+            next++;
+        classify(all[i], next - i, c->count);
+    }
+    free(all);
+}
+
+/* Ours: the slots of the ten best. */
+static size_t find_top(struct reader *r, const struct query *q,
+                       char ids[TOP][PACKAGE_TEXT_MAX])
+{
+    static struct search_page page;
+    struct search_options options = {.limit = TOP, .wall = wall_now(NULL)};
+    size_t n;
+
+    must(reader_search(r, q, &options, &page), "search");
+    n = page.count;
+    for (size_t i = 0; i < n; i++)
+        (void)package_id_format(&page.hits[i].entry.id, ids[i]);
+    search_page_free(&page);
+    return n;
+}
+
+static const char own_sql[] =
+    "SELECT l.namespace || '/' || l.name FROM (SELECT rowid AS slot,"
+    " value(souk_score(words, ?2), rowid) AS v FROM words WHERE words MATCH ?1"
+    " ORDER BY v DESC, rowid LIMIT 64) AS f JOIN listing AS l ON"
+    " l.slot = f.slot ORDER BY l.name = ?3 DESC, l.title = ?3 COLLATE NOCASE"
+    " DESC, f.v DESC, f.slot LIMIT 10";
+static const char bm25_sql[] =
+    "SELECT l.namespace || '/' || l.name FROM (SELECT rowid AS slot,"
+    " bm25(words, 8.0, 1.5, 5.0, 3.0, 1.5, 1.0, 0.7, 0.5, 0.0, 8.0) AS v"
+    " FROM words WHERE words MATCH ?1 ORDER BY v LIMIT 10) AS f"
+    " JOIN listing AS l ON l.slot = f.slot";
+
+/* How a candidate is valued: store/rank.c. */
+static void value_of(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    double text = sqlite3_value_double(argv[0]);
+    int64_t slot = sqlite3_value_int64(argv[1]);
+
+    (void)argc;
+    sqlite3_result_double(ctx, text / (text + 1) + RANK_STATIC_WEIGHT *
+                                                       slot_quality(slot) /
+                                                       SLOT_QUALITY_MAX);
+}
+
+/* Of the ten that |statement| finds, how many are among ours; |all|: how many
+ * it finds. */
+static size_t common(sqlite3_stmt *statement, const struct match *m,
+                     const char *text, char ids[TOP][PACKAGE_TEXT_MAX],
+                     size_t found, size_t *all)
+{
+    struct span weights = weights_span(&m->weights);
+    size_t n = 0;
+
+    *all = 0;
+    (void)sqlite3_bind_text(statement, 1, match_wide(m), -1, SQLITE_STATIC);
+    if (sqlite3_bind_parameter_count(statement) > 1) {
+        (void)sqlite3_bind_blob(statement, 2, weights.data, (int)weights.len,
+                                SQLITE_STATIC);
+        (void)sqlite3_bind_text(statement, 3, text, -1, SQLITE_STATIC);
+    }
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        const char *id = (const char *)sqlite3_column_text(statement, 0);
+
+        (*all)++;
+        for (size_t i = 0; i < found; i++)
+            n += strcmp(ids[i], id) == 0;
+    }
+    (void)sqlite3_reset(statement);
+    return n;
+}
+
+struct judge {
+    struct db db;
+    sqlite3_stmt *own, *bm25;
+    uint64_t packages;
+};
+
+static void judge_open(struct judge *j, const char *dir, size_t packages)
+{
+    char path[4096];
+
+    (void)snprintf(path, sizeof(path), "%s/souk.db", dir);
+    j->packages = packages;
+    must(db_open(&j->db, path, SQLITE_OPEN_READONLY, &log_none), "database");
+    must(score_register(j->db.handle), "score");
+    if (sqlite3_create_function(j->db.handle, "value", 2, SQLITE_UTF8, NULL,
+                                value_of, NULL, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(j->db.handle, own_sql, -1, &j->own, NULL) !=
+            SQLITE_OK ||
+        sqlite3_prepare_v2(j->db.handle, bm25_sql, -1, &j->bm25, NULL) !=
+            SQLITE_OK) {
+        (void)fprintf(stderr, "judge: %s\n", sqlite3_errmsg(j->db.handle));
+        exit(1);
+    }
+}
+
+static void judge_close(struct judge *j)
+{
+    (void)sqlite3_finalize(j->own);
+    (void)sqlite3_finalize(j->bm25);
+    db_close(&j->db);
+}
+
+static void compare(struct class *c, struct judge *j, struct reader *r,
+                    const struct rng *rng)
+{
+    size_t rounds[2] = {OWN_ROUNDS, BM25_ROUNDS}, same[2] = {0}, sum[2] = {0},
+           of[2] = {0};
+
+    for (size_t i = 0; i < OWN_ROUNDS; i++) {
+        const char *word = c->words[rng_below(rng, c->count)];
+        char ids[TOP][PACKAGE_TEXT_MAX];
+        struct match m;
+        struct query q;
+        size_t found;
+
+        parse(&q, word);
+        must(match_init(&m, &j->db, &q, j->packages), "match");
+        found = find_top(r, &q, ids);
+        for (size_t k = 0; k < 2 && i < rounds[k]; k++) {
+            size_t all;
+            size_t n = common(k ? j->bm25 : j->own, &m, word, ids, found, &all);
+
+            same[k] += n == all;
+            sum[k] += n;
+            of[k] += all;
+        }
+        match_release(&m);
+    }
+    c->same = (double)same[0] / OWN_ROUNDS;
+    c->overlap = (double)sum[0] / (double)of[0];
+    c->bm25_same = (double)same[1] / BM25_ROUNDS;
+    c->bm25_overlap = (double)sum[1] / (double)of[1];
+}
+
+static void time_class(struct class *c, struct reader *r, const struct rng *rng)
+{
+    static double times[ROUNDS];
+    static struct search_page page;
+    struct search_options options = {.limit = 20, .wall = wall_now(NULL)};
+
+    for (size_t i = 0; i < ROUNDS; i++) {
+        struct query q;
+        double start;
+
+        parse(&q, c->words[rng_below(rng, c->count)]);
+        start = cpu_s();
+        must(reader_search(r, &q, &options, &page), c->name);
+        times[i] = (cpu_s() - start) * 1e3;
+        search_page_free(&page);
+    }
+    qsort(times, ROUNDS, sizeof(*times), cmp_double);
+    c->p50 = times[ROUNDS / 2];
+    c->p99 = times[ROUNDS * 99 / 100];
+}
+
+static void by_frequency(struct store *s, const struct corpus *c,
+                         const struct rng *rng, const char *dir)
+{
+    struct judge j = {.packages = c->count};
+    struct reader *r;
+
+    must(reader_open(s, &r), "reader");
+    judge_open(&j, dir, c->count);
+    classify_all(c);
+    for (size_t i = 0; i < CLASSES; i++) {
+        struct class *class = &classes[i];
+
+        if (class->count == 0)
+            continue;
+        time_class(class, r, rng);
+        compare(class, &j, r, rng);
+        (void)printf("words %-24s p50 %.3f  p99 %.3f ms  top ten as with all"
+                     " looked at %.0f %% (%.0f %% of them), as bm25 %.0f %%"
+                     " (%.0f %%)  (%zu words)\n",
+                     class->name, class->p50, class->p99, 100 * class->same,
+                     100 * class->overlap, 100 * class->bm25_same,
+                     100 * class->bm25_overlap, class->count);
+        (void)fflush(stdout);
+    }
+    judge_close(&j);
+    reader_close(r);
+}
+
+static void print_json(const struct corpus *c)
+{
+    (void)printf("{\"bench\":\"store\",\"packages\":%zu,"
+                 "\"publishes_s\":%.0f,\"publish_cpu_us\":%.0f,"
+                 "\"publishes_a_commit\":%.0f,\"classes\":[",
+                 c->count, published.publishes_s, published.cpu_us,
+                 published.jobs_a_commit);
+    for (size_t i = 0, n = 0; i < CLASSES; i++)
+        if (classes[i].count > 0)
+            (void)printf("%s{\"name\":\"%s\",\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+                         "\"same\":%.3f,\"overlap\":%.3f,\"bm25_same\":%.3f,"
+                         "\"bm25_overlap\":%.3f}",
+                         n++ ? "," : "", classes[i].name, classes[i].p50,
+                         classes[i].p99, classes[i].same, classes[i].overlap,
+                         classes[i].bm25_same, classes[i].bm25_overlap);
+    (void)printf("]}\n");
+}
+
 static int unlink_one(const char *path, const struct stat *st, int type,
                       struct FTW *ftw)
 {
@@ -416,6 +716,8 @@ int main(int argc, char **argv)
         must(store_maintain(s, wall_now(NULL), &more), "maintain");
     (void)printf("maintain: %.2f s\n", now_s() - start);
     search_all(s, &c, &rng);
+    by_frequency(s, &c, &rng, dir);
+    print_json(&c);
     store_close(s);
     if (argc <= 2)
         (void)nftw(dir, unlink_one, 16, FTW_DEPTH | FTW_PHYS);

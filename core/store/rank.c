@@ -6,8 +6,6 @@
 #include "market/rank.h"
 #include "store/listing.h"
 
-/* What static quality may add to the text when the best are picked. */
-#define STATIC_WEIGHT 0.35
 /* The text score of a package that is what was asked for. */
 #define TEXT_OF_EXACT 4.0
 
@@ -204,8 +202,9 @@ static void value(struct ranking *r)
         struct candidate *c = &r->list[i];
 
         r->slots[i] = c->slot;
-        c->value = c->text / (c->text + 1) +
-                   STATIC_WEIGHT * slot_quality(c->slot) / SLOT_QUALITY_MAX;
+        c->value = c->text / (c->text + 1) + RANK_STATIC_WEIGHT *
+                                                 slot_quality(c->slot) /
+                                                 SLOT_QUALITY_MAX;
     }
 }
 

@@ -22,6 +22,9 @@ enum {
     RANK_MAX = 2 * RANK_SCAN_MAX + 2 * RANK_EXACT_MAX,
 };
 
+/* What static quality may add to the text when the best are picked. */
+#define RANK_STATIC_WEIGHT 0.35
+
 enum { RANK_NAME, RANK_TITLE, RANK_TEXT };
 
 struct candidate {
