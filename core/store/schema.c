@@ -85,7 +85,7 @@ static const char version_1[] =
     "CREATE VIRTUAL TABLE words USING fts5("
     " name, namespace, title, tags, categories, description, authors, license,"
     " facets, heads, content='listing', content_rowid='slot', columnsize=0,"
-    " prefix='2 3 4',"
+    " prefix='2 4',"
     " tokenize='unicode61 remove_diacritics 2');"
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');"
     /* How many packages the commoner words are in, now and then counted. */
