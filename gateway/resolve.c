@@ -132,13 +132,32 @@ static void accepted(struct exchange *x, struct job *job)
     finish(x, r);
 }
 
+/* The network knows no more than what is held, and was heard of just now: then
+ * there is nothing to write. */
+static bool is_held(struct exchange *x, const struct resolve *r,
+                    const struct request *found)
+{
+    struct buf *scratch = &x->response.body;
+    struct package_view view;
+    bool is_same;
+
+    if (r->has_version || found->record_count != 1)
+        return false;
+    buf_clear(scratch);
+    is_same = reader_head(exchange_reader(x), &r->id, &view, scratch) == OK &&
+              gateway_wall() - view.heard < RESOLVE_FRESH_S * 1000 &&
+              span_eq(buf_span(scratch), found->records[0].bytes);
+    buf_clear(scratch);
+    return is_same;
+}
+
 static void found(struct exchange *x, struct request *request)
 {
     struct resolve *r = x->work;
 
     r->err = request->err;
     r->lookup = request->lookup;
-    if (r->err == OK)
+    if (r->err == OK && !is_held(x, r, request))
         resolve_accept(x, request, accepted);
     else
         finish(x, r);

@@ -413,6 +413,17 @@ static void note_all_known(struct kad *k, const struct lookup *l, tstamp now)
         k->all_known_until = tstamp_add(now, KAD_ALL_KNOWN_WITHIN);
 }
 
+/* Where all are known no question finds another peer: a get asks just those
+ * that can make its quorum, and one more. */
+static unsigned alpha_of(const struct kad *k, const struct operation *op,
+                         tstamp now)
+{
+    if (op->type != KAD_OP_GET || op->quorum == 0 ||
+        now >= k->all_known_until || op->quorum >= k->config.alpha)
+        return k->config.alpha;
+    return op->quorum + 1;
+}
+
 /* Ask whom there is to ask; move on when there is nobody left. */
 static void advance(struct kad *k, struct operation *op, tstamp now)
 {
@@ -423,7 +434,7 @@ static void advance(struct kad *k, struct operation *op, tstamp now)
         advance_store(k, op, now);
         return;
     }
-    while ((slot = lookup_next(l, k->config.alpha)) != LOOKUP_NO_SLOT) {
+    while ((slot = lookup_next(l, alpha_of(k, op, now))) != LOOKUP_NO_SLOT) {
         enum err err;
 
         if (peer_score(k, &l->pool[slot].id) < 0) {
