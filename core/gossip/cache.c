@@ -46,6 +46,22 @@ void message_drop(struct gossip *g, struct message *m)
     mem_free(g->mem, m);
 }
 
+bool message_note_copy(struct message *m, const struct peer *from)
+{
+    if (m->copy_count >= COPIES_MAX || message_has_copy(m, from))
+        return false;
+    m->copies[m->copy_count++] = from->serial;
+    return true;
+}
+
+bool message_has_copy(const struct message *m, const struct peer *p)
+{
+    for (size_t i = 0; i < m->copy_count; i++)
+        if (m->copies[i] == p->serial)
+            return true;
+    return false;
+}
+
 /* ---- Waiting for a verdict. ---- */
 
 bool pending_has_room(struct gossip *g, size_t bytes)
@@ -94,20 +110,6 @@ void pending_stop(struct gossip *g, struct message *m)
     g->pending_bytes -= m->blob->end;
     list_remove(&m->link);
     m->is_pending = false;
-}
-
-void pending_note_copy(struct message *m, const struct peer *from)
-{
-    if (m->copy_count < COPIES_MAX && !pending_was_sent_by(m, from))
-        m->copies[m->copy_count++] = from->serial;
-}
-
-bool pending_was_sent_by(const struct message *m, const struct peer *p)
-{
-    for (size_t i = 0; i < m->copy_count; i++)
-        if (m->copies[i] == p->serial)
-            return true;
-    return false;
 }
 
 void pending_expire(struct gossip *g, tstamp now)

@@ -16,6 +16,8 @@ static const char *const outcome_names[GOSSIP_OUTCOME_COUNT] = {
     [GOSSIP_UNKNOWN_TOPIC] = "unknown-topic",
     [GOSSIP_BROKEN_PROMISE] = "broken-promise",
     [GOSSIP_GRAFT_FLOOD] = "graft-flood",
+    [GOSSIP_WITHHELD] = "withheld",
+    [GOSSIP_FLOOD] = "flood",
     [GOSSIP_NO_ROOM] = "no-room",
 };
 
@@ -54,6 +56,7 @@ static void fill_in(struct gossip_config *c)
     DEFAULT(c->peer_bytes_per_s, 2 << 20);
     DEFAULT(c->peer_messages_per_s, 500);
     DEFAULT(c->peer_control_per_s, 500);
+    DEFAULT(c->idontwant_bytes, 1024);
     assert(c->d_lo <= c->d && c->d <= c->d_hi && c->d_out <= c->d_lo);
     assert(c->cache_bytes_max >= 2 * GOSSIP_RPC_ACCEPTED_MAX);
 }
@@ -85,6 +88,7 @@ struct gossip *gossip_new(const struct gossip_config *config, tstamp now,
     g->mem = mem;
     g->rng = rng;
     g->log = log;
+    g->params = c->scores != NULL ? c->scores : &score_defaults;
     g->topics = mem_new(mem, (c->topic_count + 1) * sizeof(*g->topics));
     copy_topics(g);
     g->picked = mem_new(mem, c->peers_max * sizeof(struct peer *));
@@ -92,7 +96,11 @@ struct gossip *gossip_new(const struct gossip_config *config, tstamp now,
     g->promises = mem_new(mem, PROMISES_MAX * sizeof(*g->promises));
     list_init(&g->pending);
     list_init(&g->cached);
+    list_init(&g->left);
+    g->scored_at = now;
+    g->next_better = tstamp_add(now, BETTER_EVERY);
     seen_init(&g->seen, c->seen_max, c->seen_ttl, mem);
+    seen_init(&g->unwanted, UNWANTED_MAX, UNWANTED_BEATS * c->heartbeat, mem);
     queue_init(&g->queue, c->events_max, mem);
     arena_init(&g->arena, DECODED_MAX, mem);
     g->next_beat = tstamp_add(now, c->heartbeat_first);
@@ -111,12 +119,15 @@ void gossip_free(struct gossip *g)
     }
     MAP_FOR_EACH(g->peers, p, next_p) {
         MAP_DEL(g->peers, p);
+        mem_free(g->mem, p->record);
         mem_free(g->mem, p);
     }
+    standing_release(g);
     backoff_release(g);
     blob_unref(g->held, g->mem);
     queue_release(&g->queue);
     seen_release(&g->seen);
+    seen_release(&g->unwanted);
     arena_release(&g->arena);
     mem_free(g->mem, g->promises);
     mem_free(g->mem, g->slots);
@@ -253,7 +264,7 @@ static enum err say_hello(struct gossip *g, struct peer *p)
 
 enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
                                enum gossip_version version, bool is_outbound,
-                               uint64_t ip_group, tstamp now)
+                               uint64_t ip, tstamp now)
 {
     struct peer *p;
     enum err err;
@@ -271,10 +282,12 @@ enum err gossip_peer_connected(struct gossip *g, const struct peer_id *peer,
     p->serial = ++g->serial;
     p->version = version;
     p->is_outbound = is_outbound;
-    p->ip_group = ip_group;
+    p->left_mesh_at = now;
     p->bytes = p->messages = p->control =
         (struct bucket){.level = UINT32_MAX, .at = now}; /* full */
-    err = say_hello(g, p);
+    err = standing_arrived(g, p, ip);
+    if (err == OK && (err = say_hello(g, p)) != OK)
+        standing_left(g, p, now);
     if (err != OK) {
         mem_free(g->mem, p);
         return err;
@@ -298,7 +311,9 @@ void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now)
     if (p == NULL)
         return;
     mesh = p->mesh;
+    standing_left(g, p, now);
     MAP_DEL(g->peers, p);
+    mem_free(g->mem, p->record);
     mem_free(g->mem, p);
     mesh_peer_gone(g, mesh, now);
 }
@@ -309,7 +324,7 @@ void gossip_set_app_score(struct gossip *g, const struct peer_id *peer,
     struct peer *p = gossip_peer_find(g, peer);
 
     if (p != NULL)
-        p->app_score = score;
+        p->standing->self.app = score;
 }
 
 /* ---- Topics. ---- */
@@ -355,164 +370,6 @@ enum err gossip_unsubscribe(struct gossip *g, struct span topic, tstamp now)
     return tell_all(g, (unsigned)t, false);
 }
 
-/* ---- Sending messages. ---- */
-
-/* floodsub knows no mesh: it gets and sends everything. */
-static bool is_floodsub_subscriber(const struct peer *p, unsigned topic)
-{
-    return p->version == GOSSIP_FLOODSUB &&
-           (p->subscribed & topic_bit(topic)) && peer_score(p) >= SCORE_PUBLISH;
-}
-
-static void forward(struct gossip *g, struct message *m)
-{
-    struct peer *p, *next;
-
-    if (blob_rpc_len(m->blob) > GOSSIP_RPC_SENT_MAX)
-        return;
-    MAP_FOR_EACH(g->peers, p, next) {
-        if (!(p->mesh & topic_bit(m->topic)) &&
-            !is_floodsub_subscriber(p, m->topic))
-            continue;
-        if (pending_was_sent_by(m, p) || peer_id_eq(&p->id, &m->author))
-            continue;
-        send_blob(g, p, GOSSIP_SEND_FORWARDED, m->blob);
-        g->stats.forwarded++;
-    }
-}
-
-static bool gets_our_own(const struct gossip *g, const struct peer *p,
-                         unsigned topic)
-{
-    uint32_t bit = topic_bit(topic);
-
-    if (is_floodsub_subscriber(p, topic))
-        return true;
-    if (!g->config.no_flood_publish)
-        return (p->subscribed & bit) && peer_score(p) >= SCORE_PUBLISH;
-    return (p->mesh | p->fanout) & bit;
-}
-
-static size_t send_own(struct gossip *g, const struct message *m)
-{
-    struct peer *p, *next;
-    size_t count = 0;
-
-    MAP_FOR_EACH(g->peers, p, next) {
-        if (!gets_our_own(g, p, m->topic))
-            continue;
-        send_blob(g, p, GOSSIP_SEND_OWN, m->blob);
-        count++;
-    }
-    return count;
-}
-
-/* spec: pubsub/README.md#the-message
- *   seqno grows with each message; beginning at the time it also does so over
- *   restarts */
-static void next_seqno(struct gossip *g, wall_ms wall, uint8_t out[SEQNO_LEN])
-{
-    uint64_t start = wall > 0 ? (uint64_t)wall * MILLISECONDS : 0;
-
-    g->seqno = g->seqno < start ? start : g->seqno + 1;
-    for (unsigned i = 0; i < SEQNO_LEN; i++)
-        out[i] = (uint8_t)(g->seqno >> (8 * (SEQNO_LEN - 1 - i)));
-}
-
-enum err gossip_publish(struct gossip *g, struct span topic, struct span data,
-                        tstamp now, wall_ms wall, size_t *sent_to)
-{
-    int t = topic_index(g, topic);
-    uint8_t seqno[SEQNO_LEN];
-    struct fields f;
-    struct msg_id id;
-    struct message *m;
-    struct blob *b;
-    uint32_t data_at;
-    size_t count;
-
-    if (sent_to != NULL)
-        *sent_to = 0;
-    if (t < 0)
-        return ERR_INVAL;
-    if (data.len > GOSSIP_DATA_MAX)
-        return ERR_LIMIT;
-    next_seqno(g, wall, seqno);
-    message_id(g, &g->config.self, SPAN_OF(seqno), data, &id);
-    if (message_find(g, &id) != NULL ||
-        seen_has(&g->seen, seen_hash(msg_id_span(&id)), now))
-        return OK;
-
-    f = (struct fields){.has_data = true,
-                        .from = peer_id_span(&g->config.self),
-                        .data = data,
-                        .seqno = SPAN_OF(seqno),
-                        .topic = topic};
-    TRY(message_sign(g, &f, &b, &data_at));
-    assert(blob_rpc_len(b) <= GOSSIP_RPC_SENT_MAX);
-    m = message_add(g, &id, b);
-    if (m == NULL)
-        return ERR_NOMEM;
-    m->author = g->config.self;
-    m->topic = (uint8_t)t;
-    m->data_at = data_at;
-    m->data_len = (uint32_t)data.len;
-    if (!g->topics[t].is_subscribed)
-        fanout_use(g, (unsigned)t, now);
-    seen_add(&g->seen, seen_hash(msg_id_span(&id)), now);
-    count = send_own(g, m);
-    cache_start(g, m);
-    g->stats.published++;
-    if (sent_to != NULL)
-        *sent_to = count;
-    return OK;
-}
-
-/* ---- Verdicts. ---- */
-
-static void tell_senders(struct gossip *g, const struct message *m,
-                         enum gossip_outcome outcome)
-{
-    for (size_t i = 0; i < m->copy_count; i++) {
-        struct peer *p = peer_by_serial(g, m->copies[i]);
-
-        if (p != NULL)
-            tell(g, &p->id, outcome);
-    }
-}
-
-enum err gossip_verdict(struct gossip *g, uint64_t token,
-                        enum gossip_verdict verdict, tstamp now)
-{
-    struct message *m = pending_find(g, token);
-
-    if (m == NULL)
-        return ERR_NOT_FOUND;
-    pending_stop(g, m);
-    if (verdict != GOSSIP_UNJUDGED) {
-        seen_add(&g->seen, seen_hash(msg_id_span(&m->id)), now);
-        g->stats.seen_evicted = g->seen.evicted;
-    }
-    switch (verdict) {
-    case GOSSIP_ACCEPT:
-        tell(g, &m->sender, GOSSIP_DELIVERED);
-        g->stats.delivered++;
-        forward(g, m);
-        cache_start(g, m);
-        return OK;
-    case GOSSIP_IGNORE:
-        tell(g, &m->sender, GOSSIP_IGNORED);
-        break;
-    case GOSSIP_REJECT:
-        tell_senders(g, m, GOSSIP_REJECTED);
-        break;
-    case GOSSIP_UNJUDGED:
-        break;
-    }
-    message_drop(g, m);
-    return OK;
-}
-
 /* ---- Time and events. ---- */
 
 tstamp gossip_deadline(const struct gossip *g)
@@ -525,6 +382,7 @@ void gossip_tick(struct gossip *g, tstamp now)
     if (now < g->next_beat)
         return;
     seen_expire(&g->seen, now);
+    seen_expire(&g->unwanted, now);
     pending_expire(g, now);
     promise_expire(g, now);
     mesh_heartbeat(g, now);
@@ -560,6 +418,12 @@ static bool fill_event(struct gossip *g, const struct queued *e,
         ev->outcome.kind = e->outcome;
         ev->outcome.count = e->count;
         return true;
+    case GOSSIP_EV_PX:
+        g->held = e->blob;
+        ev->px.record =
+            SPAN(e->blob->bytes + e->blob->rpc_at, blob_rpc_len(e->blob));
+        return peer_id_decode(&ev->px.peer,
+                              SPAN(e->blob->bytes, e->blob->rpc_at)) == OK;
     case GOSSIP_EV_NONE:
         break;
     }

@@ -13,8 +13,7 @@
 #include "multi/peer_id.h"
 #include "souk/err.h"
 
-/* gossipsub as of 1.1, also under the name of 1.2: a message once to everybody
- * who wants it.
+/* gossipsub 1.0 to 1.2: a message once to everybody who wants it.
  *
  *    publish ─► sign ──────────────┐
  *    on_rpc ──► budget ► seen? ► verify signature ► MESSAGE ► verdict ─┤
@@ -29,6 +28,11 @@
  * first.  Only topics named in the configuration exist: what peers say about
  * others is counted and ignored.
  *
+ * Every peer has a score (score.h), made of what it does here and of what the
+ * owner thinks of it.  Below 0 it is taken into no mesh, below -10 it gets and
+ * gives no gossip, below -50 it gets none of our messages, below -80 it is not
+ * heard; from 10 on it is believed when it tells of other peers.
+ *
  * A message is serialised once; all SENDs of it show the same bytes. */
 
 enum {
@@ -38,6 +42,7 @@ enum {
     GOSSIP_TOPICS_MAX = 32,
     GOSSIP_TOPIC_LEN_MAX = 128,
     GOSSIP_ID_MAX = 96,
+    GOSSIP_RECORD_MAX = 2048, /* a signed peer record */
 };
 
 /* What the peer's stream was negotiated as. */
@@ -52,6 +57,8 @@ enum gossip_id_function {
     GOSSIP_ID_SHA256,     /* SHA-256(data), first 20 bytes */
     GOSSIP_ID_FROM_SEQNO, /* text base58(from) ‖ decimal(seqno) */
 };
+
+struct score_params;
 
 /* Zero means the default wherever a default is named. */
 struct gossip_config {
@@ -85,6 +92,10 @@ struct gossip_config {
     unsigned peer_bytes_per_s;    /* 2 MiB of RPCs */
     unsigned peer_messages_per_s; /* 500 messages */
     unsigned peer_control_per_s;  /* 500 control entries and subscriptions */
+
+    unsigned idontwant_bytes;          /* 1,024 of data; told to peers of 1.2 */
+    const struct score_params *scores; /* borrowed; NULL: score_defaults */
+    bool no_scores; /* all are worth 0: to see what scores are good for */
 };
 
 struct gossip;
@@ -96,13 +107,13 @@ void gossip_free(struct gossip *g);
 /* ---- Peers. ---- */
 
 /* A stream to |peer| is open and writable; our subscriptions go out as the
- * first RPC.  |is_outbound|: we dialled.  |ip_group| as multiaddr_ip_group(),
- * kept for scoring.  ERR_LIMIT (too many peers), ERR_NOMEM; OK and nothing new
- * when the peer is already here. */
+ * first RPC.  |is_outbound|: we dialled.  |ip| as multiaddr_ip_key(): many
+ * peers of one lower their scores; 0 is exempt.  ERR_LIMIT (too many peers),
+ * ERR_NOMEM; OK and nothing new when the peer is already here. */
 MUST_USE enum err gossip_peer_connected(struct gossip *g,
                                         const struct peer_id *peer,
                                         enum gossip_version version,
-                                        bool is_outbound, uint64_t ip_group,
+                                        bool is_outbound, uint64_t ip,
                                         tstamp now);
 /* Another stream takes the place of the peer's: tell our subscriptions again.
  * ERR_NOT_FOUND, ERR_NOMEM. */
@@ -110,11 +121,15 @@ MUST_USE enum err gossip_peer_greet(struct gossip *g,
                                     const struct peer_id *peer);
 /* Events that are queued already may still name the peer. */
 void gossip_peer_gone(struct gossip *g, const struct peer_id *peer, tstamp now);
-/* The owner's opinion, >= 0 good.  Below 0 a peer is taken into no mesh, below
- * -10 gets and gives no gossip, below -50 gets none of our messages, below -80
- * is not heard at all. */
+/* The owner's opinion, a part of the score; >= 0 is good. */
 void gossip_set_app_score(struct gossip *g, const struct peer_id *peer,
                           double score);
+/* The peer's signed record, for others to be told of it; copied, empty takes
+ * it back.  The owner has checked it.  ERR_NOT_FOUND, ERR_LIMIT (longer than
+ * GOSSIP_RECORD_MAX), ERR_NOMEM. */
+MUST_USE enum err gossip_set_record(struct gossip *g,
+                                    const struct peer_id *peer,
+                                    struct span record);
 
 /* One RPC.  What a peer does wrong without breaking the framing is an OUTCOME,
  * not an error.  ERR_PROTO: undecodable, reset the stream.  ERR_FRAME_SIZE:
@@ -156,11 +171,12 @@ enum gossip_event_type {
     GOSSIP_EV_SEND,
     GOSSIP_EV_MESSAGE,
     GOSSIP_EV_OUTCOME,
+    GOSSIP_EV_PX, /* a good peer pruned us and tells of another */
 };
 /* When a peer's stream is full, drop in the order of this list; CONTROL
  * (subscriptions, GRAFT, PRUNE) should arrive. */
 enum gossip_send_kind {
-    GOSSIP_SEND_GOSSIP,    /* IHAVE, IWANT */
+    GOSSIP_SEND_GOSSIP,    /* IHAVE, IWANT, IDONTWANT */
     GOSSIP_SEND_FORWARDED, /* others' messages */
     GOSSIP_SEND_OWN,       /* our messages */
     GOSSIP_SEND_CONTROL,
@@ -177,6 +193,8 @@ enum gossip_outcome {
     GOSSIP_UNKNOWN_TOPIC,   /* not in the allow-list, or not subscribed */
     GOSSIP_BROKEN_PROMISE,  /* offered by IHAVE, asked for, did not come */
     GOSSIP_GRAFT_FLOOD,     /* GRAFT within backoff */
+    GOSSIP_WITHHELD,        /* left the mesh, having brought too little */
+    GOSSIP_FLOOD,           /* above its budget after we pruned it */
     GOSSIP_NO_ROOM,         /* our fault: too many wait for a verdict */
 };
 #define GOSSIP_OUTCOME_COUNT (GOSSIP_NO_ROOM + 1)
@@ -184,7 +202,7 @@ const char *gossip_outcome_name(enum gossip_outcome outcome); /* "duplicate" */
 
 struct gossip_event {
     enum gossip_event_type type;
-    struct peer_id peer; /* the receiver of SEND, else the sender */
+    struct peer_id peer; /* the receiver of SEND, else who did it */
     union {
         struct {
             enum gossip_send_kind kind;
@@ -200,10 +218,14 @@ struct gossip_event {
             enum gossip_outcome kind;
             unsigned count; /* neighbours of one kind are told together */
         } outcome;
+        struct {
+            struct peer_id peer;
+            struct span record; /* as told: to be checked; may be empty */
+        } px;
     };
 };
-/* False: nothing more.  The spans of SEND live until the next gossip_poll(),
- * those of MESSAGE until its verdict (or verdict_ttl). */
+/* False: nothing more.  The spans of SEND and PX live until the next
+ * gossip_poll(), those of MESSAGE until its verdict (or verdict_ttl). */
 bool gossip_poll(struct gossip *g, struct gossip_event *ev);
 
 /* ---- Looking. ---- */
@@ -215,7 +237,12 @@ struct gossip_stats {
     uint64_t outcomes[GOSSIP_OUTCOME_COUNT];
     uint64_t grafts_in, grafts_out, prunes_in, prunes_out;
     uint64_t ihave_ids_in, ihave_ids_out, iwant_ids_in, iwant_ids_out;
-    uint64_t events_dropped, seen_evicted, cache_evicted;
+    uint64_t idontwant_ids_in, idontwant_ids_out;
+    uint64_t kept_back;                 /* messages not sent for an IDONTWANT */
+    uint64_t px_in, px_out, px_refused; /* peers told of */
+    uint64_t better_grafts;             /* opportunistic */
+    uint64_t rpcs_unheard;              /* of graylisted peers */
+    uint64_t events_dropped, seen_evicted, cache_evicted, standings_evicted;
 };
 const struct gossip_stats *gossip_stats(const struct gossip *g);
 size_t gossip_peer_count(const struct gossip *g);
@@ -223,6 +250,21 @@ size_t gossip_subscriber_count(const struct gossip *g, struct span topic);
 size_t gossip_mesh_count(const struct gossip *g, struct span topic);
 bool gossip_is_in_mesh(const struct gossip *g, struct span topic,
                        const struct peer_id *peer);
+/* A score and what it is made of: each part weighted, their sum the score. */
+struct gossip_score {
+    double score;
+    bool is_connected; /* false: kept since it left */
+    double time_in_mesh, first_deliveries, mesh_deliveries, mesh_failures,
+        invalid_messages, topics_cap; /* P1, P2, P3, P3b, P4 */
+    double app, ip, behaviour;        /* P5, P6, P7 */
+};
+/* False: nothing is known of it. */
+bool gossip_peer_score(const struct gossip *g, const struct peer_id *peer,
+                       struct gossip_score *out);
+/* The scores of at most |max| connected peers; how many. */
+size_t gossip_scores(const struct gossip *g, double *out, size_t max);
+/* Scores kept of peers that left. */
+size_t gossip_left_count(const struct gossip *g);
 size_t gossip_seen_count(const struct gossip *g);
 size_t gossip_pending_count(const struct gossip *g);
 size_t gossip_cache_bytes(const struct gossip *g);

@@ -27,7 +27,7 @@ static void on_subscription(struct gossip *g, struct peer *p,
         mesh_peer_subscribed(g, p, (unsigned)t, now);
     } else {
         p->subscribed &= ~topic_bit((unsigned)t);
-        mesh_peer_unsubscribed(g, p, (unsigned)t);
+        mesh_peer_unsubscribed(g, p, (unsigned)t, now);
     }
 }
 
@@ -64,7 +64,9 @@ static bool is_duplicate(struct gossip *g, struct peer *p,
     struct message *m = message_find(g, id);
 
     if (m != NULL && m->is_pending)
-        pending_note_copy(m, p);
+        (void)message_note_copy(m, p);
+    else if (m != NULL)
+        standing_copied(g, m, p, now);
     return m != NULL || seen_has(&g->seen, seen_hash(msg_id_span(id)), now);
 }
 
@@ -103,8 +105,10 @@ static enum err start_pending(struct gossip *g, struct peer *p,
     m->data_at = data_at;
     m->data_len = (uint32_t)f->data.len;
     pending_start(g, m, p, now);
-    if (queue_message(&g->queue, &p->id, m->token))
+    if (queue_message(&g->queue, &p->id, m->token)) {
+        unwanted_tell(g, m);
         return OK;
+    }
     g->stats.events_dropped = g->queue.dropped;
     message_drop(g, m);
     return ERR_LIMIT;
@@ -133,7 +137,8 @@ static void on_message(struct gossip *g, struct peer *p,
         return;
     }
     if (!has_form(&f, &author)) {
-        tell(g, &p->id, is_own ? GOSSIP_BAD_OWN_MESSAGE : GOSSIP_BAD_FORM);
+        standing_blame(g, p, (unsigned)t,
+                       is_own ? GOSSIP_BAD_OWN_MESSAGE : GOSSIP_BAD_FORM);
         return;
     }
     message_id(g, &author, f.seqno, f.data, &id);
@@ -146,7 +151,8 @@ static void on_message(struct gossip *g, struct peer *p,
     if (err == OK)
         keep_promises(g, &id, &f);
     else if (err == ERR_BAD_SIGNATURE)
-        tell(g, &p->id, is_own ? GOSSIP_BAD_OWN_MESSAGE : GOSSIP_BAD_SIGNATURE);
+        standing_blame(g, p, (unsigned)t,
+                       is_own ? GOSSIP_BAD_OWN_MESSAGE : GOSSIP_BAD_SIGNATURE);
     else
         tell(g, &p->id, GOSSIP_NO_ROOM);
 }
@@ -179,6 +185,7 @@ static bool on_prunes(struct gossip *g, struct peer *p,
             return false;
         if (t < 0)
             continue;
+        px_on_prune(g, p, (unsigned)t, prune);
         if (prune->has_backoff && prune->backoff > 0)
             backoff = prune->backoff < BACKOFF_MAX / SECONDS
                           ? prune->backoff * SECONDS
@@ -216,8 +223,11 @@ static bool on_ids(struct gossip *g, struct peer *p,
     for (size_t i = 0; i < c->n_iwant; i++) {
         if (!spend_control(g, p, now))
             return false;
-        lazy_on_iwant(g, p, c->iwant[i]);
+        lazy_on_iwant(g, p, c->iwant[i], now);
     }
+    /* One comes for each large message: they have a limit of their own. */
+    for (size_t i = 0; i < c->n_idontwant; i++)
+        unwanted_on_idontwant(g, p, c->idontwant[i], now);
     return true;
 }
 
@@ -231,6 +241,24 @@ static bool on_control(struct gossip *g, struct peer *p,
 }
 
 /* ---- The RPC. ---- */
+
+/* Of a graylisted peer only the subscriptions are heard, which it will not
+ * repeat when it is forgiven.  The rest is still held against its budgets. */
+static bool on_deaf_ears(struct gossip *g, struct peer *p,
+                         const Wire__GossipRpc *rpc, tstamp now)
+{
+    const Wire__GossipControl *c = rpc->control;
+    size_t entries =
+        c == NULL ? 0 : c->n_graft + c->n_prune + c->n_ihave + c->n_iwant;
+    unsigned messages_per_s = g->config.peer_messages_per_s;
+    unsigned control_per_s = g->config.peer_control_per_s;
+
+    g->stats.rpcs_unheard++;
+    return bucket_take(&p->messages, rpc->n_publish, messages_per_s,
+                       (uint64_t)BURST_S * messages_per_s, now) &&
+           bucket_take(&p->control, entries, control_per_s,
+                       (uint64_t)BURST_S * control_per_s, now);
+}
 
 /* A large RPC is rare: its memory is not kept. */
 static void forget_decoded(struct gossip *g)
@@ -253,7 +281,7 @@ static enum err admit(struct gossip *g, struct peer *p, struct span rpc,
         burst = GOSSIP_RPC_ACCEPTED_MAX;
     if (bucket_take(&p->bytes, rpc.len, per_s, burst, now))
         return OK;
-    tell(g, &p->id, GOSSIP_OVER_BUDGET);
+    standing_flooded(g, p, now);
     return ERR_LIMIT;
 }
 
@@ -269,8 +297,6 @@ enum err gossip_on_rpc(struct gossip *g, const struct peer_id *peer,
         return ERR_NOT_FOUND;
     g->stats.rpcs_in++;
     g->stats.bytes_in += rpc.len;
-    if (peer_score(p) < SCORE_GRAYLIST)
-        return OK;
     TRY(admit(g, p, rpc, now));
 
     arena_reset(&g->arena);
@@ -282,11 +308,14 @@ enum err gossip_on_rpc(struct gossip *g, const struct peer_id *peer,
         forget_decoded(g);
         return is_refused ? ERR_NOMEM : ERR_PROTO;
     }
-    is_within = on_subscriptions(g, p, msg, now) &&
-                on_messages(g, p, msg, now) && on_control(g, p, msg, now);
+    is_within =
+        on_subscriptions(g, p, msg, now) &&
+        (score_of(g, p) < g->params->graylist
+             ? on_deaf_ears(g, p, msg, now)
+             : on_messages(g, p, msg, now) && on_control(g, p, msg, now));
     forget_decoded(g);
     if (is_within)
         return OK;
-    tell(g, &p->id, GOSSIP_OVER_BUDGET);
+    standing_flooded(g, p, now);
     return ERR_LIMIT;
 }

@@ -17,9 +17,10 @@ static bool may_get_gossip(const struct gossip *g, const struct peer *p,
 {
     uint32_t bit = topic_bit(topic);
 
-    (void)g, (void)now;
+    (void)now;
     return is_mesh_peer(p) && (p->subscribed & bit) &&
-           !((p->mesh | p->fanout) & bit) && peer_score(p) >= SCORE_GOSSIP;
+           !((p->mesh | p->fanout) & bit) &&
+           score_of(g, p) >= g->params->gossip;
 }
 
 /* How many of |ids| one RPC of ours may hold. */
@@ -165,7 +166,7 @@ void promise_expire(struct gossip *g, tstamp now)
                 return;
             p = peer_by_serial(g, promise->serial);
             if (p != NULL) {
-                p->behaviour++;
+                standing_misbehaved(p);
                 tell(g, &p->id, GOSSIP_BROKEN_PROMISE);
             }
         }
@@ -229,10 +230,10 @@ void lazy_on_ihave(struct gossip *g, struct peer *p, unsigned topic,
     size_t n = 0;
 
     g->stats.ihave_ids_in += ihave->n_ids;
-    if (!g->topics[topic].is_subscribed || peer_score(p) < SCORE_GOSSIP)
+    if (!g->topics[topic].is_subscribed || score_of(g, p) < g->params->gossip)
         return;
     if (++p->ihaves > IHAVE_MESSAGES_MAX) {
-        tell(g, &p->id, GOSSIP_OVER_BUDGET);
+        standing_flooded(g, p, now);
         return;
     }
     /* The decoded list is ours: the wanted ones move to its front. */
@@ -245,7 +246,8 @@ void lazy_on_ihave(struct gossip *g, struct peer *p, unsigned topic,
 
 /* ---- IWANT in. ---- */
 
-static void answer_iwant(struct gossip *g, struct peer *p, struct span id)
+static void answer_iwant(struct gossip *g, struct peer *p, struct span id,
+                         tstamp now)
 {
     struct message *m;
 
@@ -255,23 +257,23 @@ static void answer_iwant(struct gossip *g, struct peer *p, struct span id)
     if (m == NULL || m->is_pending ||
         blob_rpc_len(m->blob) > GOSSIP_RPC_SENT_MAX ||
         p->bytes_wanted + m->blob->end > IWANT_BYTES_MAX ||
-        !cache_may_resend(g, m, p))
+        unwanted_is(g, p, &m->id, now) || !cache_may_resend(g, m, p))
         return;
     p->bytes_wanted += m->blob->end;
     send_blob(g, p, GOSSIP_SEND_FORWARDED, m->blob);
 }
 
 void lazy_on_iwant(struct gossip *g, struct peer *p,
-                   const Wire__GossipIWant *iwant)
+                   const Wire__GossipIWant *iwant, tstamp now)
 {
     g->stats.iwant_ids_in += iwant->n_ids;
-    if (peer_score(p) < SCORE_GOSSIP)
+    if (score_of(g, p) < g->params->gossip)
         return;
     for (size_t i = 0; i < iwant->n_ids; i++) {
         if (++p->ids_wanted > IWANT_IDS_MAX) {
-            tell(g, &p->id, GOSSIP_OVER_BUDGET);
+            standing_flooded(g, p, now);
             return;
         }
-        answer_iwant(g, p, wire_span(iwant->ids[i]));
+        answer_iwant(g, p, wire_span(iwant->ids[i]), now);
     }
 }

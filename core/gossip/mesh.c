@@ -13,83 +13,6 @@ bool is_mesh_peer(const struct peer *p)
     return p->version != GOSSIP_FLOODSUB;
 }
 
-/* ---- Backoff. ---- */
-
-static struct backoff *backoff_find(const struct gossip *g,
-                                    const struct peer *p, unsigned topic)
-{
-    struct backoff_key key = {.peer = p->id, .topic = (uint8_t)topic};
-    struct backoff *b;
-
-    MAP_FIND(g->backoffs, &key, sizeof(key), b);
-    return b;
-}
-
-static void backoff_drop(struct gossip *g, struct backoff *b)
-{
-    MAP_DEL(g->backoffs, b);
-    mem_free(g->mem, b);
-}
-
-static struct backoff *backoff_add(struct gossip *g, const struct peer *p,
-                                   unsigned topic)
-{
-    struct backoff *b;
-
-    if (MAP_COUNT(g->backoffs) >= BACKOFFS_A_PEER * g->config.peers_max)
-        backoff_drop(g, g->backoffs);
-    b = mem_try_zero(g->mem, sizeof(*b));
-    if (b == NULL)
-        return NULL;
-    b->key = (struct backoff_key){.peer = p->id, .topic = (uint8_t)topic};
-    MAP_ADD(g->backoffs, &b->key, sizeof(b->key), b);
-    return b;
-}
-
-static void backoff_set(struct gossip *g, const struct peer *p, unsigned topic,
-                        duration length, tstamp now)
-{
-    struct backoff *b = backoff_find(g, p, topic);
-    tstamp until = tstamp_add(now, length);
-
-    if (b == NULL)
-        b = backoff_add(g, p, topic);
-    if (b == NULL)
-        return;
-    b->since = now;
-    if (b->until < until)
-        b->until = until;
-}
-
-/* We wait a heartbeat longer than we were told, so that no clock's haste makes
- * our GRAFT a flood. */
-static bool may_not_graft_yet(const struct gossip *g, const struct peer *p,
-                              unsigned topic, tstamp now)
-{
-    const struct backoff *b = backoff_find(g, p, topic);
-
-    return b != NULL && now < tstamp_add(b->until, g->config.heartbeat);
-}
-
-static void backoff_expire(struct gossip *g, tstamp now)
-{
-    struct backoff *b, *next;
-
-    MAP_FOR_EACH(g->backoffs, b, next) {
-        if (now >= tstamp_add(b->until, g->config.heartbeat))
-            backoff_drop(g, b);
-    }
-}
-
-void backoff_release(struct gossip *g)
-{
-    struct backoff *b, *next;
-
-    MAP_FOR_EACH(g->backoffs, b, next) {
-        backoff_drop(g, b);
-    }
-}
-
 /* ---- GRAFT and PRUNE out. ---- */
 
 static struct blob *make_graft(struct gossip *g, unsigned topic)
@@ -108,8 +31,10 @@ static struct blob *make_graft(struct gossip *g, unsigned topic)
 }
 
 static struct blob *make_prune(struct gossip *g, unsigned topic,
-                               duration backoff)
+                               duration backoff, Wire__GossipPeer *px,
+                               size_t px_count)
 {
+    Wire__GossipPeer *peers[PX_PEERS_MAX];
     Wire__GossipPrune prune = WIRE__GOSSIP_PRUNE__INIT;
     Wire__GossipPrune *prunes[] = {&prune};
     Wire__GossipControl control = WIRE__GOSSIP_CONTROL__INIT;
@@ -119,51 +44,63 @@ static struct blob *make_prune(struct gossip *g, unsigned topic,
     prune.topic = wire_bytes(topic_name(g, topic));
     prune.has_backoff = true;
     prune.backoff = backoff / SECONDS;
+    for (size_t i = 0; i < px_count; i++)
+        peers[i] = &px[i];
+    prune.n_peers = px_count;
+    prune.peers = peers;
     control.n_prune = 1;
     control.prune = prunes;
     rpc.control = &control;
     return pack_rpc(g, &rpc);
 }
 
-static void mesh_put(struct gossip *g, struct peer *p, unsigned topic)
+static void mesh_put(struct gossip *g, struct peer *p, unsigned topic,
+                     tstamp now)
 {
     assert(!(p->mesh & topic_bit(topic)));
     p->mesh |= topic_bit(topic);
     p->fanout &= ~topic_bit(topic);
     g->topics[topic].mesh_count++;
+    score_grafted(&p->standing->topics[topic], g->topics[topic].share, now);
 }
 
-static void mesh_take(struct gossip *g, struct peer *p, unsigned topic)
+static void mesh_take(struct gossip *g, struct peer *p, unsigned topic,
+                      tstamp now)
 {
     assert(p->mesh & topic_bit(topic));
     p->mesh &= ~topic_bit(topic);
     g->topics[topic].mesh_count--;
+    p->left_mesh_at = now;
+    score_pruned(g->params, &p->standing->topics[topic]);
 }
 
 static void graft(struct gossip *g, struct peer *const *peers, size_t count,
-                  unsigned topic)
+                  unsigned topic, tstamp now)
 {
     struct blob *b;
 
     if (count == 0 || (b = make_graft(g, topic)) == NULL)
         return;
     for (size_t i = 0; i < count; i++) {
-        mesh_put(g, peers[i], topic);
+        mesh_put(g, peers[i], topic, now);
         send_blob(g, peers[i], GOSSIP_SEND_CONTROL, b);
         g->stats.grafts_out++;
     }
     blob_unref(b, g->mem);
 }
 
-/* Without memory for the PRUNE the peer goes on sending to us for a while. */
+/* Without memory for the PRUNE the peer goes on sending to us for a while.
+ * |tells_others|: it did nothing wrong and may be told of others. */
 static void prune(struct gossip *g, struct peer *p, unsigned topic,
-                  duration backoff, tstamp now)
+                  duration backoff, bool tells_others, tstamp now)
 {
-    struct blob *b = make_prune(g, topic, backoff);
+    Wire__GossipPeer px[PX_PEERS_MAX];
+    size_t px_count = tells_others ? px_choose(g, p, topic, px) : 0;
+    struct blob *b = make_prune(g, topic, backoff, px, px_count);
 
-    backoff_set(g, p, topic, backoff, now);
+    backoff_set(g, p, topic, backoff, true, now);
     if (p->mesh & topic_bit(topic))
-        mesh_take(g, p, topic);
+        mesh_take(g, p, topic, now);
     if (b == NULL)
         return;
     send_blob(g, p, GOSSIP_SEND_CONTROL, b);
@@ -205,7 +142,7 @@ static bool may_join_mesh(const struct gossip *g, const struct peer *p,
     uint32_t bit = topic_bit(topic);
 
     return is_mesh_peer(p) && (p->subscribed & bit) && !(p->mesh & bit) &&
-           peer_score(p) >= 0 && !may_not_graft_yet(g, p, topic, now);
+           score_of(g, p) >= 0 && !may_not_graft_yet(g, p, topic, now);
 }
 
 static bool may_join_mesh_dialled(const struct gossip *g, const struct peer *p,
@@ -226,9 +163,9 @@ static bool may_join_fanout(const struct gossip *g, const struct peer *p,
 {
     uint32_t bit = topic_bit(topic);
 
-    (void)g, (void)now;
+    (void)now;
     return is_mesh_peer(p) && (p->subscribed & bit) && !(p->fanout & bit) &&
-           peer_score(p) >= SCORE_PUBLISH;
+           score_of(g, p) >= g->params->publish;
 }
 
 /* ---- Keeping the mesh within its bounds. ---- */
@@ -245,7 +182,7 @@ static void fill(struct gossip *g, unsigned topic, tstamp now)
     if (have < g->config.d_lo) {
         size_t n = pick_peers(g, topic, now, may_join_mesh);
 
-        graft(g, g->picked, at_most(n, g->config.d - have), topic);
+        graft(g, g->picked, at_most(n, g->config.d - have), topic, now);
     }
 }
 
@@ -259,19 +196,19 @@ static size_t outbound_among(struct peer *const *peers, size_t n)
 }
 
 /* Best score first; equal ones stay in their random order. */
-static void sort_by_score(struct peer **peers, size_t n)
+static void sort_by_score(const struct gossip *g, struct peer **peers, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         struct peer *p = peers[i];
         size_t k = i;
 
-        for (; k > 0 && peer_score(peers[k - 1]) < peer_score(p); k--)
+        for (; k > 0 && score_of(g, peers[k - 1]) < score_of(g, p); k--)
             peers[k] = peers[k - 1];
         peers[k] = p;
     }
 }
 
-/* spec: gossipsub-v1.1.md#score-function
+/* spec: gossipsub-v1.1.md#heartbeat-maintenance
  *   keep the D_score best, the rest at random, with D_out outbound ones */
 static void choose_who_stays(struct gossip *g, size_t n)
 {
@@ -279,7 +216,7 @@ static void choose_who_stays(struct gossip *g, size_t n)
     size_t d = g->config.d, kept = at_most(D_SCORE, d);
     size_t outbound;
 
-    sort_by_score(peers, n);
+    sort_by_score(g, peers, n);
     shuffle(g, peers + kept, n - kept);
     outbound = outbound_among(peers, d);
     for (size_t i = d, give = d; i < n && outbound < g->config.d_out; i++) {
@@ -305,7 +242,7 @@ static void trim(struct gossip *g, unsigned topic, tstamp now)
     n = pick_peers(g, topic, now, is_in_mesh);
     choose_who_stays(g, n);
     for (size_t i = g->config.d; i < n; i++)
-        prune(g, g->picked[i], topic, g->config.prune_backoff, now);
+        prune(g, g->picked[i], topic, g->config.prune_backoff, true, now);
 }
 
 static void add_outbound(struct gossip *g, unsigned topic, tstamp now)
@@ -316,7 +253,28 @@ static void add_outbound(struct gossip *g, unsigned topic, tstamp now)
     if (n < g->config.d_lo || outbound >= g->config.d_out)
         return;
     n = pick_peers(g, topic, now, may_join_mesh_dialled);
-    graft(g, g->picked, at_most(n, g->config.d_out - outbound), topic);
+    graft(g, g->picked, at_most(n, g->config.d_out - outbound), topic, now);
+}
+
+/* spec: gossipsub-v1.1.md#opportunistic-grafting
+ *   a mesh whose median is poor takes in some that are better than it */
+static void add_better(struct gossip *g, unsigned topic, tstamp now)
+{
+    size_t n = pick_peers(g, topic, now, is_in_mesh), better = 0;
+    double median;
+
+    if (n < 2)
+        return;
+    sort_by_score(g, g->picked, n);
+    median = score_of(g, g->picked[(n - 1) / 2]);
+    if (median >= g->params->opportunistic)
+        return;
+    n = pick_peers(g, topic, now, may_join_mesh);
+    for (size_t i = 0; i < n && better < BETTER_PEERS; i++)
+        if (score_of(g, g->picked[i]) > median)
+            g->picked[better++] = g->picked[i];
+    graft(g, g->picked, better, topic, now);
+    g->stats.better_grafts += better;
 }
 
 static void drop_bad(struct gossip *g, unsigned topic, tstamp now)
@@ -324,8 +282,11 @@ static void drop_bad(struct gossip *g, unsigned topic, tstamp now)
     struct peer *p, *next;
 
     MAP_FOR_EACH(g->peers, p, next) {
-        if ((p->mesh & topic_bit(topic)) && peer_score(p) < 0)
-            prune(g, p, topic, g->config.prune_backoff, now);
+        if (!(p->mesh & topic_bit(topic)) || score_of(g, p) >= 0)
+            continue;
+        if (p->standing->topics[topic].lack > 0)
+            tell(g, &p->id, GOSSIP_WITHHELD);
+        prune(g, p, topic, g->config.prune_backoff, false, now);
     }
 }
 
@@ -340,7 +301,7 @@ static size_t fanout_keep(struct gossip *g, unsigned topic)
     MAP_FOR_EACH(g->peers, p, next) {
         if (!(p->fanout & bit))
             continue;
-        if ((p->subscribed & bit) && peer_score(p) >= SCORE_PUBLISH)
+        if ((p->subscribed & bit) && score_of(g, p) >= g->params->publish)
             count++;
         else
             p->fanout &= ~bit;
@@ -390,7 +351,7 @@ void mesh_joined(struct gossip *g, unsigned topic, tstamp now)
         if ((p->fanout & bit) && may_join_mesh(g, p, topic, now))
             g->picked[n++] = p;
     }
-    graft(g, g->picked, at_most(n, g->config.d), topic);
+    graft(g, g->picked, at_most(n, g->config.d), topic, now);
     fanout_end(g, topic);
     fill(g, topic, now);
 }
@@ -401,7 +362,7 @@ void mesh_left(struct gossip *g, unsigned topic, tstamp now)
 
     MAP_FOR_EACH(g->peers, p, next) {
         if (p->mesh & topic_bit(topic))
-            prune(g, p, topic, g->config.leave_backoff, now);
+            prune(g, p, topic, g->config.leave_backoff, true, now);
     }
 }
 
@@ -413,13 +374,14 @@ void mesh_peer_subscribed(struct gossip *g, struct peer *p, unsigned topic,
     if (g->topics[topic].is_subscribed &&
         g->topics[topic].mesh_count < g->config.d_lo &&
         may_join_mesh(g, p, topic, now))
-        graft(g, &p, 1, topic);
+        graft(g, &p, 1, topic, now);
 }
 
-void mesh_peer_unsubscribed(struct gossip *g, struct peer *p, unsigned topic)
+void mesh_peer_unsubscribed(struct gossip *g, struct peer *p, unsigned topic,
+                            tstamp now)
 {
     if (p->mesh & topic_bit(topic))
-        mesh_take(g, p, topic);
+        mesh_take(g, p, topic, now);
     p->fanout &= ~topic_bit(topic);
 }
 
@@ -441,9 +403,9 @@ static bool is_graft_flood(struct gossip *g, struct peer *p, unsigned topic,
 
     if (b == NULL || now >= b->until)
         return false;
-    p->behaviour++;
+    standing_misbehaved(p);
     if (now < tstamp_add(b->since, GRAFT_FLOOD)) {
-        p->behaviour++;
+        standing_misbehaved(p);
         tell(g, &p->id, GOSSIP_GRAFT_FLOOD);
     }
     return true;
@@ -458,11 +420,12 @@ void mesh_on_graft(struct gossip *g, struct peer *p, unsigned topic, tstamp now)
     if (!t->is_subscribed || !is_mesh_peer(p) ||
         !(p->subscribed & topic_bit(topic)) || (p->mesh & topic_bit(topic)))
         return;
-    if (is_graft_flood(g, p, topic, now) || peer_score(p) < 0 ||
-        (t->mesh_count >= g->config.d_hi && !p->is_outbound))
-        prune(g, p, topic, g->config.prune_backoff, now);
+    if (is_graft_flood(g, p, topic, now) || score_of(g, p) < 0)
+        prune(g, p, topic, g->config.prune_backoff, false, now);
+    else if (t->mesh_count >= g->config.d_hi && !p->is_outbound)
+        prune(g, p, topic, g->config.prune_backoff, true, now);
     else
-        mesh_put(g, p, topic);
+        mesh_put(g, p, topic, now);
 }
 
 void mesh_on_prune(struct gossip *g, struct peer *p, unsigned topic,
@@ -470,10 +433,10 @@ void mesh_on_prune(struct gossip *g, struct peer *p, unsigned topic,
 {
     g->stats.prunes_in++;
     backoff_set(g, p, topic, backoff < BACKOFF_MAX ? backoff : BACKOFF_MAX,
-                now);
+                false, now);
     if (!(p->mesh & topic_bit(topic)))
         return;
-    mesh_take(g, p, topic);
+    mesh_take(g, p, topic, now);
     fill(g, topic, now);
 }
 
@@ -485,14 +448,21 @@ static void forget_counts(struct gossip *g)
 
     MAP_FOR_EACH(g->peers, p, next) {
         p->ihaves = p->ids_asked = p->ids_wanted = 0;
+        p->idontwants_in = p->idontwants_out = p->px_taken = 0;
+        p->has_flooded = false;
         p->bytes_wanted = 0;
     }
 }
 
 void mesh_heartbeat(struct gossip *g, tstamp now)
 {
+    bool is_time_for_better = now >= g->next_better;
+
     forget_counts(g);
     backoff_expire(g, now);
+    standing_beat(g, now);
+    if (is_time_for_better)
+        g->next_better = tstamp_add(now, BETTER_EVERY);
     for (unsigned t = 0; t < g->config.topic_count; t++) {
         struct topic *topic = &g->topics[t];
 
@@ -501,6 +471,8 @@ void mesh_heartbeat(struct gossip *g, tstamp now)
             fill(g, t, now);
             trim(g, t, now);
             add_outbound(g, t, now);
+            if (is_time_for_better)
+                add_better(g, t, now);
         } else if (topic->fanout_until != 0) {
             if (now >= topic->fanout_until)
                 fanout_end(g, t);

@@ -103,6 +103,16 @@ bool queue_message(struct queue *q, const struct peer_id *peer, uint64_t token)
     return true;
 }
 
+bool queue_px(struct queue *q, const struct peer_id *peer, struct blob *b)
+{
+    struct queued *e = push(q, GOSSIP_EV_PX, peer);
+
+    if (e == NULL)
+        return false;
+    e->blob = blob_ref(b);
+    return true;
+}
+
 bool queue_outcome(struct queue *q, const struct peer_id *peer,
                    enum gossip_outcome outcome)
 {

@@ -48,9 +48,11 @@ void queue_release(struct queue *q);
 bool queue_send(struct queue *q, const struct peer_id *peer,
                 enum gossip_send_kind kind, struct blob *b);
 bool queue_message(struct queue *q, const struct peer_id *peer, uint64_t token);
+/* |b| holds the id of whom |peer| told of and, from rpc_at on, its record. */
+bool queue_px(struct queue *q, const struct peer_id *peer, struct blob *b);
 bool queue_outcome(struct queue *q, const struct peer_id *peer,
                    enum gossip_outcome outcome);
-/* The reference of a SEND's blob moves to the caller. */
+/* The reference of a SEND's or PX's blob moves to the caller. */
 bool queue_take(struct queue *q, struct queued *out);
 
 #endif /* GOSSIP_QUEUE_H */

@@ -81,6 +81,7 @@ struct identify_info {
     /* A record that verified; its addresses are then what addrs holds. */
     bool has_record;
     uint64_t record_seq;
+    struct span record; /* as it came, for handing on */
 };
 bool identify_has_protocol(const struct identify_info *info, const char *id);
 
@@ -98,5 +99,14 @@ MUST_USE enum err identify_reader_recv(struct identify_reader *r,
 MUST_USE enum err identify_reader_finish(struct identify_reader *r,
                                          const struct peer_id *remote,
                                          const struct identify_info **info);
+
+/* ---- Somebody else handed on a record. ---- */
+
+/* The addresses in it, without /p2p, if |peer| signed it and it is about
+ * |peer|.  ERR_PROTO, ERR_BAD_SIGNATURE, ERR_WRONG_PEER, ERR_NOMEM. */
+MUST_USE enum err
+identify_open_record(struct span envelope, const struct peer_id *peer,
+                     const struct mem *mem,
+                     struct multiaddr addrs[IDENTIFY_ADDRS_MAX], size_t *count);
 
 #endif /* IDENTIFY_IDENTIFY_H */

@@ -109,6 +109,7 @@ static enum err take_record(struct identify_reader *r, const Wire__Identify *m)
         return err == ERR_NOMEM ? err : OK;
     info->has_record = true;
     info->record_seq = record->seq;
+    info->record = envelope;
     if (record->addr_count == 0)
         return OK;
     memcpy(info->addrs, record->addrs,

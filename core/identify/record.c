@@ -192,3 +192,16 @@ enum err record_open(struct span envelope, const struct peer_id *remote,
     arena_release(&arena);
     return err;
 }
+
+enum err identify_open_record(struct span envelope, const struct peer_id *peer,
+                              const struct mem *mem,
+                              struct multiaddr addrs[IDENTIFY_ADDRS_MAX],
+                              size_t *count)
+{
+    struct record record;
+
+    TRY(record_open(envelope, peer, mem, &record));
+    memcpy(addrs, record.addrs, record.addr_count * sizeof(addrs[0]));
+    *count = record.addr_count;
+    return OK;
+}

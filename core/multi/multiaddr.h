@@ -104,6 +104,10 @@ bool multiaddr_is_global(const struct multiaddr *m);
 /* Neighbours on the network have the same: the /16 of an IPv4, the /32 of an
  * IPv6 address; 0 if it has no IP. */
 uint64_t multiaddr_ip_group(const struct multiaddr *m);
+/* Who has one of these has all of them: an IPv4 address, the /64 of an IPv6
+ * one.  0 for loopback and private ranges, where many share one, and without an
+ * IP. */
+uint64_t multiaddr_ip_key(const struct multiaddr *m);
 
 /* What a TCP socket needs. */
 enum endpoint_kind {

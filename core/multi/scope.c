@@ -130,3 +130,16 @@ uint64_t multiaddr_ip_group(const struct multiaddr *m)
         group = group << 8 | ip.data[i];
     return group;
 }
+
+uint64_t multiaddr_ip_key(const struct multiaddr *m)
+{
+    struct span ip = ip_of(m);
+    size_t n = ip.len == 4 ? 4 : 8;
+    uint64_t key = 0;
+
+    if (ip.len == 0 || multiaddr_is_private(m))
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        key = key << 8 | ip.data[i];
+    return key;
+}

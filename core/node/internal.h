@@ -64,7 +64,9 @@ enum {
     GOSSIP_CACHE_BYTES_MAX = 16 << 20,
     LOOKUP_OPS = KAD_OP_FIND_PROVIDERS + 1,
     LOOKUP_OUTCOMES = KAD_CANCELLED + 1,
+    PX_DIALS_MAX = 16, /* of peers a PRUNE told of … */
 };
+#define PX_DIALS_WITHIN (60 * SECONDS) /* … in this time */
 
 #define DIAL_WITHIN (5 * SECONDS)
 #define DIAL_STAGGER                                        \
@@ -162,6 +164,8 @@ struct peer {
     struct flow *gossip_out;
     bool in_gossip; /* gossip_peer_connected() was called */
     unsigned gossip_opens;
+    uint8_t *record; /* signed; waits until gossip has the peer */
+    size_t record_len;
     struct buf control; /* GRAFT, PRUNE … that found no room yet */
 
     struct dial *dial;
@@ -406,6 +410,8 @@ struct node {
 
     struct kad *kad;
     struct gossip *gossip;
+    unsigned px_dials; /* since … */
+    tstamp px_since;
     struct reputation *reputation;
     struct validator *validator;
     struct search_pace *pace_in;  /* what peers may ask us */
@@ -608,6 +614,8 @@ void ops_forget(struct node *n, const void *owner);
 void pubsub_init(struct node *n);
 bool pubsub_pump(struct node *n);
 void pubsub_open(struct node *n, struct peer *p);
+/* |record|: its signed peer record, checked; may be empty. */
+void pubsub_identified(struct node *n, struct peer *p, struct span record);
 void pubsub_upkeep(struct node *n);
 void pubsub_inbound(struct node *n, struct flow *f, enum proto proto);
 void pubsub_ready(struct node *n, struct flow *f, size_t proto);

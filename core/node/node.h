@@ -54,6 +54,7 @@ struct node_config {
     unsigned search_fan_out;  /* 3 */
     unsigned terms_max;       /* of own packages, provided: 2000 */
     bool has_no_terms;        /* none are */
+    bool no_gossip_scores;    /* for tests: what are they good for? */
 };
 
 struct node *node_new(const struct node_config *config, tstamp now,

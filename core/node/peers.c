@@ -68,6 +68,7 @@ void peer_free(struct node *n, struct peer *p)
     mem_free(n->mem, p->addrs);
     mem_free(n->mem, p->agent);
     mem_free(n->mem, p->protocols);
+    mem_free(n->mem, p->record);
     buf_release(&p->control);
     mem_free(n->mem, p);
 }

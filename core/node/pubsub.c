@@ -21,6 +21,7 @@ void pubsub_init(struct node *n)
         .peer_bytes_per_s = GOSSIP_BYTES_PER_S,
         .seen_max = GOSSIP_SEEN_MAX,
         .cache_bytes_max = GOSSIP_CACHE_BYTES_MAX,
+        .no_scores = n->config.no_gossip_scores,
     };
 
     n->gossip = gossip_new(&config, n->now, &n->rng, n->mem, n->log);
@@ -41,16 +42,57 @@ static void open_stream(struct node *n, struct peer *p)
         p->gossip_out = NULL;
 }
 
+/* A peer that only ever failed, seen just now, has a reputation of 0.35. */
+static void tell_reputation(struct node *n, const struct peer *p)
+{
+    double score = reputation_score(n->reputation, &p->id, n->wall);
+
+    gossip_set_app_score(n->gossip, &p->id, 20 * (score - 0.35));
+}
+
+/* Without memory or room for it nobody is told of the peer, no more. */
+static void give_record(struct node *n, struct peer *p)
+{
+    if (p->record_len > 0 &&
+        gossip_set_record(n->gossip, &p->id, SPAN(p->record, p->record_len)) !=
+            OK)
+        log_debug(n->log, "node", "a signed record is not kept");
+    mem_free(n->mem, p->record);
+    p->record = NULL;
+    p->record_len = 0;
+}
+
 static void connect_gossip(struct node *n, struct peer *p,
                            enum gossip_version version)
 {
     struct link *l = peer_link(p);
+    uint64_t ip;
 
     if (p->in_gossip || l == NULL || p->gossip_out == NULL)
         return;
-    p->in_gossip =
-        gossip_peer_connected(n->gossip, &p->id, version, l->is_outbound,
-                              multiaddr_ip_group(&l->addr), n->now) == OK;
+    ip = n->config.is_private_network ? 0 : multiaddr_ip_key(&l->addr);
+    p->in_gossip = gossip_peer_connected(n->gossip, &p->id, version,
+                                         l->is_outbound, ip, n->now) == OK;
+    if (!p->in_gossip)
+        return;
+    tell_reputation(n, p);
+    give_record(n, p);
+}
+
+void pubsub_identified(struct node *n, struct peer *p, struct span record)
+{
+    mem_free(n->mem, p->record);
+    p->record_len = 0;
+    p->record = record.len > 0 && record.len <= GOSSIP_RECORD_MAX
+                    ? mem_try(n->mem, NULL, record.len)
+                    : NULL;
+    if (p->record != NULL) {
+        memcpy(p->record, record.data, record.len);
+        p->record_len = record.len;
+    }
+    if (p->in_gossip)
+        give_record(n, p);
+    pubsub_open(n, p);
 }
 
 void pubsub_open(struct node *n, struct peer *p)
@@ -109,17 +151,12 @@ void pubsub_upkeep(struct node *n)
     struct peer *p, *tmp;
 
     MAP_FOR_EACH(n->peers, p, tmp) {
-        double score;
-
         if (list_is_empty(&p->links))
             continue;
         if (p->gossip_out == NULL)
             pubsub_open(n, p);
-        if (!p->in_gossip)
-            continue;
-        /* A peer that only ever failed, seen just now, scores 0.35. */
-        score = reputation_score(n->reputation, &p->id, n->wall);
-        gossip_set_app_score(n->gossip, &p->id, 20 * (score - 0.35));
+        if (p->in_gossip)
+            tell_reputation(n, p);
     }
 }
 
@@ -228,7 +265,11 @@ static void outcome(struct node *n, const struct gossip_event *ev)
     case GOSSIP_BROKEN_PROMISE:
         what = REPUTATION_PROMISE_BROKEN;
         break;
+    case GOSSIP_WITHHELD:
+        what = REPUTATION_MESSAGE_WITHHELD;
+        break;
     case GOSSIP_GRAFT_FLOOD:
+    case GOSSIP_FLOOD:
         what = REPUTATION_FLOOD;
         break;
     case GOSSIP_DUPLICATE:
@@ -239,6 +280,55 @@ static void outcome(struct node *n, const struct gossip_event *ev)
     }
     for (unsigned i = 0; i < ev->outcome.count; i++)
         peer_learn(n, &ev->peer, what, REPUTATION_NO_SAMPLE);
+}
+
+/* ---- Peers that others tell of. ---- */
+
+static bool wants_px(struct node *n)
+{
+    if (n->now >= n->px_since + PX_DIALS_WITHIN) {
+        n->px_since = n->now;
+        n->px_dials = 0;
+    }
+    return n->px_dials < PX_DIALS_MAX && !n->is_draining &&
+           MAP_COUNT(n->links) + n->dialling_count < n->config.dials_max;
+}
+
+/* What it says of itself and signed, nobody else's word. */
+static struct peer *px_peer(struct node *n, const struct gossip_event *ev)
+{
+    struct multiaddr addrs[IDENTIFY_ADDRS_MAX];
+    struct peer *p = peer_find(n, &ev->px.peer);
+    size_t count;
+    enum err err;
+
+    if (ev->px.record.len == 0)
+        return p;
+    err = identify_open_record(ev->px.record, &ev->px.peer, n->mem, addrs,
+                               &count);
+    if (err == ERR_NOMEM)
+        return NULL;
+    if (err != OK) {
+        peer_learn(n, &ev->peer, REPUTATION_RECORD_BAD, REPUTATION_NO_SAMPLE);
+        return NULL;
+    }
+    p = peer_get(n, &ev->px.peer);
+    for (size_t i = 0; p != NULL && i < count; i++)
+        if (dial_may_use(n, &addrs[i], false))
+            peer_add_addr(n, p, &addrs[i], false);
+    return p;
+}
+
+static void told_of(struct node *n, const struct gossip_event *ev)
+{
+    struct peer *p;
+
+    if (!wants_px(n))
+        return;
+    n->px_dials++;
+    p = px_peer(n, ev);
+    if (p != NULL && list_is_empty(&p->links) && dial_start(n, p, false) != OK)
+        log_debug(n->log, "node", "a peer told of is not dialled");
 }
 
 bool pubsub_pump(struct node *n)
@@ -260,6 +350,9 @@ bool pubsub_pump(struct node *n)
             break;
         case GOSSIP_EV_OUTCOME:
             outcome(n, &ev);
+            break;
+        case GOSSIP_EV_PX:
+            told_of(n, &ev);
             break;
         }
     }

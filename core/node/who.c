@@ -160,7 +160,7 @@ static void identified(struct node *n, struct link *l,
         peer_add_addr(n, p, &l->addr, true);
     observed_by(n, l, &info->observed);
     p->is_identified = true;
-    pubsub_open(n, p);
+    pubsub_identified(n, p, info->record);
     dht_identified(n, p, l);
     connects_done(n, p, OK, NULL);
 }

@@ -24,6 +24,7 @@ OUTCOME(RECORD_BAD, FAILURE, "it handed on a record that does not verify")
 OUTCOME(MESSAGE_FIRST, SUCCESS, "first to bring a gossip message")
 OUTCOME(MESSAGE_INVALID, FAILURE, "it brought an invalid gossip message")
 OUTCOME(MESSAGE_DROPPED, FAILURE, "it sent more gossip than its budget")
+OUTCOME(MESSAGE_WITHHELD, NOTE, "it forwarded less gossip than others do")
 OUTCOME(PROMISE_BROKEN, FAILURE,
         "it offered a gossip message and did not send it")
 OUTCOME(SIGNATURE_BAD, OFFENCE, "bad signature on its own gossip message")
