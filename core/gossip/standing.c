@@ -208,14 +208,17 @@ void standing_flooded(struct gossip *g, struct peer *p, tstamp now)
 {
     bool is_outside =
         p->mesh == 0 && now >= tstamp_add(p->left_mesh_at, FLOOD_GRACE);
+    double *behaviour = &p->standing->self.behaviour;
+    double in_mesh_max = g->params->behaviour_free + FLOOD_IN_MESH_MAX;
 
     tell(g, &p->id, GOSSIP_OVER_BUDGET);
     if (p->has_flooded)
         return;
     p->has_flooded = true;
-    if (is_outside || p->standing->self.behaviour <
-                          g->params->behaviour_free + FLOOD_IN_MESH_MAX)
+    if (is_outside || *behaviour + 1 <= in_mesh_max)
         standing_misbehaved(p);
+    else if (*behaviour < in_mesh_max)
+        *behaviour = in_mesh_max;
     if (is_outside && was_pruned_by_us(g, p, now))
         tell(g, &p->id, GOSSIP_FLOOD);
 }

@@ -226,6 +226,7 @@ static void start_node(struct sim *s, unsigned i)
         .is_private_network = true,
         .is_client = n->options.is_client,
         .is_standalone = n->options.is_standalone,
+        .no_gossip_scores = s->config.no_gossip_scores,
         .bootstrap = bootstrap,
     };
     struct store_sink sink = {.record = load_record,
@@ -761,8 +762,8 @@ bool sim_settle(struct sim *s, unsigned count, duration within)
 
 /* ---- What people do. ---- */
 
-enum err sim_publish(struct sim *s, unsigned i, const char *id,
-                     const char *version, const char *description)
+static enum err store_package(struct sim *s, unsigned i, const char *id,
+                              const char *version, const char *description)
 {
     struct sim_node *n = &s->nodes[i];
     struct record record;
@@ -788,9 +789,23 @@ enum err sim_publish(struct sim *s, unsigned i, const char *id,
     if (err == ERR_STORE)
         fail_msg("store: %s", job->out.detail);
     job_free(job);
-    node_outbox_grew(n->node, s->now);
+    return err;
+}
+
+enum err sim_publish(struct sim *s, unsigned i, const char *id,
+                     const char *version, const char *description)
+{
+    enum err err = store_package(s, i, id, version, description);
+
+    node_outbox_grew(s->nodes[i].node, s->now);
     drain(s, i);
     return err;
+}
+
+void sim_poke(struct sim *s, unsigned i)
+{
+    node_tick(s->nodes[i].node, s->now, sim_wall(s));
+    drain(s, i);
 }
 
 size_t sim_outbox(struct sim *s, unsigned i)
@@ -866,18 +881,32 @@ struct request *sim_connect(struct sim *s, unsigned i, unsigned to,
     return sim_ask(s, i, r);
 }
 
-bool sim_holds(struct sim *s, unsigned i, const char *id, const char *version)
+static enum err read_record(struct sim *s, unsigned i, const char *id,
+                            const char *version, struct buf *record)
 {
     struct package_view view;
     struct package_id package;
     struct semver semver;
-    struct buf record;
-    enum err err;
 
     assert_ok(package_id_parse(span_str(id), &package));
     assert_ok(semver_parse(span_str(version), &semver));
+    return reader_version(s->nodes[i].reader, &package, &semver, &view, record);
+}
+
+void sim_sign(struct sim *s, unsigned i, const char *id, const char *version,
+              const char *description, struct buf *record)
+{
+    assert_ok(store_package(s, i, id, version, description));
+    assert_ok(read_record(s, i, id, version, record));
+}
+
+bool sim_holds(struct sim *s, unsigned i, const char *id, const char *version)
+{
+    struct buf record;
+    enum err err;
+
     buf_init(&record, 64 << 10, &mem_libc);
-    err = reader_version(s->nodes[i].reader, &package, &semver, &view, &record);
+    err = read_record(s, i, id, version, &record);
     buf_release(&record);
     return err == OK;
 }

@@ -30,6 +30,7 @@ struct sim_config {
     const char *dir;     /* stores are kept below it; NULL: in memory, and a
                           * crash loses them */
     const char *network; /* NULL: "souk" */
+    bool no_gossip_scores;
 };
 
 /* Prints the seed and every option drawn from it. */
@@ -79,7 +80,13 @@ bool sim_settle(struct sim *s, unsigned count, duration within);
 /* Publish ns/name@version with a description; the store's answer. */
 enum err sim_publish(struct sim *s, unsigned i, const char *id,
                      const char *version, const char *description);
-/* The same without a need for time to pass: what the outbox holds now. */
+/* As sim_publish(), but it is only signed and stored, announced to nobody:
+ * append the record to |record|. */
+void sim_sign(struct sim *s, unsigned i, const char *id, const char *version,
+              const char *description, struct buf *record);
+/* Let a node that was called behind the simulator's back act. */
+void sim_poke(struct sim *s, unsigned i);
+/* What the outbox holds now. */
 size_t sim_outbox(struct sim *s, unsigned i);
 /* A request, answered; request_free() it. */
 struct request *sim_get(struct sim *s, unsigned i, const char *id,

@@ -277,6 +277,28 @@ static inline ProtobufCBinaryData id_of(const char *text, uint8_t out[32])
     return wire_bytes(SPAN(out, id.len));
 }
 
+static inline enum err say_idontwant(struct fixture *f, const struct who *from,
+                                     ProtobufCBinaryData *ids, size_t count)
+{
+    Wire__GossipIDontWant idontwant = WIRE__GOSSIP_IDONT_WANT__INIT;
+    Wire__GossipIDontWant *idontwants[] = {&idontwant};
+    Wire__GossipControl control = WIRE__GOSSIP_CONTROL__INIT;
+
+    idontwant.n_ids = count;
+    idontwant.ids = ids;
+    control.n_idontwant = 1;
+    control.idontwant = idontwants;
+    return say_control(f, from, &control);
+}
+
+static inline double score(const struct fixture *f, const struct who *w)
+{
+    struct gossip_score s;
+
+    assert_true(gossip_peer_score(f->g, &w->id, &s));
+    return s.score;
+}
+
 /* ---- Peers come. ---- */
 
 static inline void connect_as(struct fixture *f, const struct who *w,
@@ -330,7 +352,7 @@ static inline unsigned message_count(const struct fixture *f)
 /* What the RPCs to |w| (NULL: to anybody) contain. */
 struct sent {
     unsigned rpcs, subscribes, unsubscribes, messages, grafts, prunes, ihaves;
-    size_t ihave_ids, iwant_ids, largest;
+    size_t ihave_ids, iwant_ids, idontwant_ids, px, largest;
     uint64_t backoff; /* of the last PRUNE */
     char data[64];    /* beginning of the last message */
     uint8_t id[96];   /* the last id told or asked for */
@@ -368,8 +390,14 @@ static inline void count_rpc(struct sent *s, const Wire__GossipRpc *rpc)
         return;
     s->grafts += (unsigned)c->n_graft;
     s->prunes += (unsigned)c->n_prune;
-    for (size_t i = 0; i < c->n_prune; i++)
+    for (size_t i = 0; i < c->n_prune; i++) {
         s->backoff = c->prune[i]->backoff;
+        s->px += c->prune[i]->n_peers;
+    }
+    for (size_t i = 0; i < c->n_idontwant; i++) {
+        s->idontwant_ids += c->idontwant[i]->n_ids;
+        count_ids(s, c->idontwant[i]->ids, c->idontwant[i]->n_ids);
+    }
     for (size_t i = 0; i < c->n_ihave; i++) {
         s->ihaves++;
         s->ihave_ids += c->ihave[i]->n_ids;
