@@ -210,6 +210,8 @@ void setup_host_config(const struct setup *s, struct host_config *out)
                  .conns_trim = (unsigned)v->conns_trim,
                  .conns_max = (unsigned)v->conns_max,
                  .conns_ip_max = (unsigned)v->conns_ip_max,
+                 .unsent_bytes_max = v->unsent_bytes_max,
+                 .partial_bytes_max = v->partial_bytes_max,
                  .records_bytes_max = v->records_bytes_max,
                  .search_fan_out = (unsigned)v->search_fan_out},
         .listen = s->listen,

@@ -117,8 +117,7 @@ enum err flow_write(struct node *n, struct flow *f, struct span s)
 {
     enum err err = ERR_LIMIT;
 
-    if (s.len <= LIMIT_UNSENT_BYTES_MAX &&
-        n->unsent <= LIMIT_UNSENT_BYTES_MAX - s.len)
+    if (n->unsent + s.len <= n->config.unsent_bytes_max)
         err = conn_stream_write(f->link->conn, f->stream, s);
     n->count.unsent_refused += err == ERR_LIMIT;
     TRY(err);

@@ -456,6 +456,7 @@ struct node {
         size_t count;
         int64_t after; /* ids up to here were loaded */
         int64_t asked_after;
+        int64_t again; /* the first that all who were asked refused; 0: none */
         struct outbox_done {
             int64_t id; /* 0: none */
             unsigned requested, acked;

@@ -50,6 +50,10 @@ static void config_init(struct node *n, const struct node_config *config)
         c->has_no_terms ? 0 : or_default(c->terms_max, LIMIT_TERMS_MAX);
     if (c->terms_max > TERMS_OWN_MAX)
         c->terms_max = TERMS_OWN_MAX;
+    if (c->unsent_bytes_max == 0)
+        c->unsent_bytes_max = LIMIT_UNSENT_BYTES_MAX;
+    if (c->partial_bytes_max == 0)
+        c->partial_bytes_max = LIMIT_PARTIAL_BYTES_MAX;
     if (c->records_bytes_max == 0)
         c->records_bytes_max = LIMIT_RECORDS_BYTES_MAX;
     (void)snprintf(n->agent, sizeof(n->agent), "%s", config->agent);
@@ -103,7 +107,7 @@ struct node *node_new(const struct node_config *config, tstamp now,
     protocols_init(n);
     lists_init(n);
     heap_init(&n->timers, mem);
-    budget_init(&n->partial, LIMIT_PARTIAL_BYTES_MAX, mem);
+    budget_init(&n->partial, n->config.partial_bytes_max, mem);
     heap_init(&n->terms_common, mem);
     buf_init(&n->signed_record, IDENTIFY_RECORD_MAX, mem);
     n->reputation = reputation_new(PEERS_KNOWN_MAX, mem);

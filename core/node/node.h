@@ -50,6 +50,8 @@ struct node_config {
     unsigned conns_trim;      /* trimmed above: 96 */
     unsigned conns_max;       /* 128 */
     unsigned conns_ip_max;    /* 8 */
+    size_t unsent_bytes_max;  /* written to peers and not sent: 128 MiB */
+    size_t partial_bytes_max; /* peers' messages that are not whole: 64 MiB */
     size_t records_bytes_max; /* DHT values in memory */
     unsigned search_fan_out;  /* 3 */
     unsigned terms_max;       /* of own packages, provided: 2000 */
@@ -74,14 +76,14 @@ struct saved_record { /* of the DHT */
 struct saved_provider {
     struct span key;
     struct peer_id provider;
-    struct multiaddr addrs[REQUEST_ADDRS_MAX];
-    size_t addr_count;
     wall_ms expires;
+    size_t addr_count;
+    struct multiaddr addrs[REQUEST_ADDRS_MAX]; /* last: see store/job.c */
 };
 struct saved_peer {
     struct reputation_row reputation; /* .peer says whose */
-    struct multiaddr addrs[REQUEST_ADDRS_MAX];
     size_t addr_count;
+    struct multiaddr addrs[REQUEST_ADDRS_MAX]; /* last, too */
 };
 
 void node_load_record(struct node *n, const struct saved_record *r);

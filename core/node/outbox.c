@@ -117,6 +117,26 @@ void outbox_work_free(struct node *n, struct outbox_work *w)
 
 static void put_rest(struct node *n, struct outbox_work *w);
 
+/* Later, from |id| on. */
+static void begin_again(struct node *n, int64_t id)
+{
+    if (id <= n->outbox.after)
+        n->outbox.after = id - 1;
+    n->outbox.retry_at = n->now + OUTBOX_RETRY;
+    node_timer_set(n, &n->outbox_timer, n->outbox.retry_at);
+}
+
+/* Those that nobody wanted to keep must not stop those behind them, which are
+ * to be announced at least: they have their next turn when all had one. */
+static void end_round(struct node *n)
+{
+    if (n->outbox.again == 0 || n->outbox.may_have_more ||
+        n->outbox.is_loading || n->outbox.count > 0)
+        return;
+    begin_again(n, n->outbox.again);
+    n->outbox.again = 0;
+}
+
 static void work_done(struct node *n, struct outbox_work *w)
 {
     tell_waiting(n, w, w->acked > 0 || w->is_refused || node_is_alone(n));
@@ -124,17 +144,16 @@ static void work_done(struct node *n, struct outbox_work *w)
         remember(n, w);
         action_push(n, NODE_OUTBOX_DONE)->act.outbox.id = w->id;
     } else {
-        /* Nobody took it: nobody is there, or nobody may.  Again later, from
-         * this one on. */
         log_debug(n->log, "node", "publish waits id=%lld asked=%u",
                   (long long)w->id, w->requested);
-        if (w->id <= n->outbox.after)
-            n->outbox.after = w->id - 1;
-        n->outbox.retry_at = n->now + OUTBOX_RETRY;
-        node_timer_set(n, &n->outbox_timer, n->outbox.retry_at);
+        if (w->requested == 0) /* nobody is there */
+            begin_again(n, w->id);
+        else if (n->outbox.again == 0 || w->id < n->outbox.again)
+            n->outbox.again = w->id;
     }
     outbox_work_free(n, w);
     n->outbox.count--;
+    end_round(n);
     load(n);
 }
 
@@ -317,6 +336,7 @@ void node_outbox_loaded(struct node *n, const struct outbox_item *items,
         if (work_find(n, items[i].id) == NULL)
             work_start(n, &items[i]);
     }
+    end_round(n);
     load(n);
     node_settle(n);
 }

@@ -84,7 +84,7 @@ static void of_connections(const struct node *n, struct usages *out)
     set(out, USAGE_STREAMS_IN, conn_limits_default.streams_in_max, in, refused);
     set(out, USAGE_STREAMS_OUT, conn_limits_default.streams_out_max, outbound,
         n->count.streams_out_refused);
-    set(out, USAGE_UNSENT_BYTES, LIMIT_UNSENT_BYTES_MAX, n->unsent,
+    set(out, USAGE_UNSENT_BYTES, n->config.unsent_bytes_max, n->unsent,
         n->count.unsent_refused);
     set(out, USAGE_PARTIAL_BYTES, n->partial.max, n->partial.used, partial);
     set(out, USAGE_MESSAGE_BYTES, GOSSIP_RPC_ACCEPTED_MAX, 0,

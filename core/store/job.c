@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/job.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
-static struct job *job_new(enum job_type type)
+/* With |size| bytes for the input of that type.  Not inlined: the compiler
+ * would hold the whole union against it. */
+__attribute__((noinline)) static struct job *job_new(enum job_type type,
+                                                     size_t size)
 {
-    struct job *job = calloc(1, sizeof(*job));
+    size_t whole = offsetof(struct job, in) + size;
+    struct job *job = calloc(1, whole);
 
     if (job == NULL)
         return NULL;
     job->type = type;
-    job->bytes = sizeof(*job);
+    job->bytes = whole;
     return job;
 }
+#define SIZE_OF(member) sizeof(((struct job *)0)->in.member)
 
 /* A copy of |s| that the job owns. */
 static bool copy_span(struct job *job, struct span s, struct span *out)
@@ -45,7 +51,7 @@ static struct job *unless(bool failed, struct job *job)
 
 struct job *job_publish(struct record *record)
 {
-    struct job *job = job_new(JOB_PUBLISH);
+    struct job *job = job_new(JOB_PUBLISH, SIZE_OF(publish));
 
     if (job == NULL)
         return NULL;
@@ -58,7 +64,7 @@ struct job *job_publish(struct record *record)
 struct job *job_yank(const struct package_id *id, const struct semver *version,
                      const char *reason, const char *use_instead)
 {
-    struct job *job = job_new(JOB_YANK);
+    struct job *job = job_new(JOB_YANK, SIZE_OF(yank));
 
     if (job == NULL)
         return NULL;
@@ -81,7 +87,7 @@ struct job *job_unyank(const struct package_id *id,
 
 struct job *job_pin(const struct package_id *id, const struct peer_id *owner)
 {
-    struct job *job = job_new(JOB_PIN);
+    struct job *job = job_new(JOB_PIN, SIZE_OF(pin));
 
     if (job == NULL)
         return NULL;
@@ -92,13 +98,13 @@ struct job *job_pin(const struct package_id *id, const struct peer_id *owner)
 
 struct job *job_flush(void)
 {
-    return job_new(JOB_FLUSH);
+    return job_new(JOB_FLUSH, 0);
 }
 
 struct job *job_accept(struct span bytes, const struct peer_id *from,
                        enum accept_source source, double reputation, bool pin)
 {
-    struct job *job = job_new(JOB_ACCEPT);
+    struct job *job = job_new(JOB_ACCEPT, SIZE_OF(accept));
 
     if (job == NULL)
         return NULL;
@@ -111,7 +117,7 @@ struct job *job_accept(struct span bytes, const struct peer_id *from,
 
 struct job *job_outbox_done(int64_t id)
 {
-    struct job *job = job_new(JOB_OUTBOX_DONE);
+    struct job *job = job_new(JOB_OUTBOX_DONE, SIZE_OF(outbox_id));
 
     if (job != NULL)
         job->in.outbox_id = id;
@@ -120,7 +126,7 @@ struct job *job_outbox_done(int64_t id)
 
 struct job *job_save_record(const struct saved_record *r)
 {
-    struct job *job = job_new(JOB_SAVE_RECORD);
+    struct job *job = job_new(JOB_SAVE_RECORD, SIZE_OF(record));
 
     if (job == NULL)
         return NULL;
@@ -143,17 +149,21 @@ struct job *job_forget_record(struct span key, const struct peer_id *publisher)
 
 struct job *job_save_provider(const struct saved_provider *p)
 {
-    struct job *job = job_new(JOB_SAVE_PROVIDER);
+    size_t size = offsetof(struct saved_provider, addrs) +
+                  p->addr_count * sizeof(p->addrs[0]);
+    struct job *job = job_new(JOB_SAVE_PROVIDER, size);
 
     if (job == NULL)
         return NULL;
-    job->in.provider = *p;
+    memcpy(&job->in.provider, p, size);
+    job->in.provider.key = SPAN_NONE;
     return unless(!copy_span(job, p->key, &job->in.provider.key), job);
 }
 
 struct job *job_forget_provider(struct span key, const struct peer_id *provider)
 {
-    struct job *job = job_new(JOB_FORGET_PROVIDER);
+    struct job *job =
+        job_new(JOB_FORGET_PROVIDER, offsetof(struct saved_provider, addrs));
 
     if (job == NULL)
         return NULL;
@@ -163,16 +173,18 @@ struct job *job_forget_provider(struct span key, const struct peer_id *provider)
 
 struct job *job_save_peer(const struct saved_peer *p)
 {
-    struct job *job = job_new(JOB_SAVE_PEER);
+    size_t size = offsetof(struct saved_peer, addrs) +
+                  p->addr_count * sizeof(p->addrs[0]);
+    struct job *job = job_new(JOB_SAVE_PEER, size);
 
     if (job != NULL)
-        job->in.peer = *p;
+        memcpy(&job->in.peer, p, size);
     return job;
 }
 
 struct job *job_forget_peer(const struct peer_id *id)
 {
-    struct job *job = job_new(JOB_FORGET_PEER);
+    struct job *job = job_new(JOB_FORGET_PEER, SIZE_OF(peer.reputation));
 
     if (job != NULL)
         job->in.peer.reputation.peer = *id;
@@ -181,7 +193,7 @@ struct job *job_forget_peer(const struct peer_id *id)
 
 struct job *job_setting(const char *name, struct span value)
 {
-    struct job *job = job_new(JOB_SETTING);
+    struct job *job = job_new(JOB_SETTING, SIZE_OF(setting));
     size_t len = strlen(name);
 
     if (job == NULL)

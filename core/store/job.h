@@ -55,6 +55,16 @@ struct job_out {
 
 struct job {
     enum job_type type;
+    enum err err;
+    struct job_out out;
+
+    void (*done)(struct job *job); /* on the store thread, after the commit */
+    void *owner;                   /* the submitter's */
+    struct job *next;              /* the queue's */
+    size_t bytes;                  /* counted against the queue's limit */
+
+    /* What is to be done.  Thousands may wait, so there is memory behind the
+     * member of this type only. */
     union {
         struct record publish; /* completed, maybe signed */
         struct {
@@ -83,14 +93,6 @@ struct job {
             struct span value;
         } setting;
     } in;
-
-    enum err err;
-    struct job_out out;
-
-    void (*done)(struct job *job); /* on the store thread, after the commit */
-    void *owner;                   /* the submitter's */
-    struct job *next;              /* the queue's */
-    size_t bytes;                  /* counted against the queue's limit */
 };
 
 /* All return NULL when memory ends. */

@@ -227,6 +227,17 @@ static void do_group(struct worker *w, size_t count)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* What was just written may be more than may be kept; a trickle of writes that
+ * never leaves the thread idle must not put that off. */
+static void look_for_chores(struct worker *w)
+{
+    struct store_counts counts;
+
+    store_counts(w->store, &counts);
+    if (counts.others_bytes > counts.others_bytes_max)
+        w->has_chores = true;
+}
+
 static void do_chore(struct worker *w)
 {
     w->groups = 0;
@@ -247,8 +258,10 @@ static void *run(void *arg)
         count = take_group(w);
         is_over = w->is_stopping && count == 0;
         pthread_mutex_unlock(&w->lock);
-        if (count > 0)
+        if (count > 0) {
             do_group(w, count);
+            look_for_chores(w);
+        }
         if (!is_over && (count == 0 || ++w->groups >= CHORE_GROUPS))
             do_chore(w);
     } while (!is_over);

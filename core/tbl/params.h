@@ -51,6 +51,10 @@ PARAM(conns_max, NUMBER, NULL, LIMIT_CONNS_MAX, 1, 4096, "N",
       "connections at most")
 PARAM(conns_ip_max, NUMBER, NULL, LIMIT_CONNS_IP_MAX, 1, 4096, "N",
       "connections from one IP address")
+PARAM(unsent_bytes_max, SIZE, NULL, LIMIT_UNSENT_BYTES_MAX, 1 << 20,
+      INT64_C(1) << 36, "SIZE", "bytes written to peers and not sent, of all")
+PARAM(partial_bytes_max, SIZE, NULL, LIMIT_PARTIAL_BYTES_MAX, 1 << 20,
+      INT64_C(1) << 36, "SIZE", "peers' messages that are not whole, of all")
 PARAM(records_bytes_max, SIZE, NULL, LIMIT_RECORDS_BYTES_MAX, 1 << 20,
       INT64_C(1) << 40, "SIZE", "DHT records kept for others, in memory")
 PARAM(catalogue_bytes_max, SIZE, NULL, LIMIT_CATALOGUE_BYTES_MAX, 1 << 20,
