@@ -75,7 +75,9 @@ static struct yamux_header begin_data(struct yamux *y, struct yamux_stream *s,
 {
     uint16_t flags = opening_flags(s);
 
-    if (s->is_finishing && n == s->unsent.len) {
+    /* In a frame of its own: go-yamux sees the end before the bytes that came
+     * in the same frame, and its reader may be faster than they are. */
+    if (is_fin_due(s)) {
         s->fin_sent = true;
         flags |= YAMUX_FIN;
     }

@@ -143,7 +143,8 @@ static void dialer_opens_odd_streams_with_syn_once(void **state)
     static const uint8_t first[] = {FRAME(2, SYN, 0, 0), /* measures */
                                     FRAME(0, SYN, 1, 2), 'h', 'i',
                                     FRAME(1, SYN, 3, 0)};
-    static const uint8_t second[] = {FRAME(0, FIN, 1, 1), '!'};
+    static const uint8_t second[] = {FRAME(0, 0, 1, 1), '!',
+                                     FRAME(0, FIN, 1, 0)};
     struct yamux *y = session(true, &mem_libc);
     uint32_t id = open_stream(y);
 
@@ -407,6 +408,37 @@ static void half_closed_stream_still_carries_the_other_half(void **state)
     assert_int_equal(YAMUX_EV_ENDED, ev.type);
     assert_int_equal(1, ev.stream);
     assert_false(yamux_poll(y, &ev));
+    yamux_free(y);
+}
+
+/* Copied and lent bytes alike: who reads the flags first loses nothing. */
+static void end_of_a_stream_shares_no_frame_with_its_data(void **state)
+{
+    static uint8_t bytes[8 * KIB];
+    static const uint8_t last[] = {FRAME(2, SYN, 0, 0), /* measures */
+                                   FRAME(0, SYN, 1, 4), 'l', 'a', 's', 't',
+                                   FRAME(0, FIN, 1, 0)};
+    static const uint8_t hi[] = {FRAME(0, SYN, 3, 2), 'h', 'i'};
+    static const uint8_t fin[] = {FRAME(0, FIN, 3, 0)};
+    struct yamux *y = session(true, &mem_libc);
+    struct span lent;
+
+    (void)state;
+    assert_int_equal(1, open_stream(y));
+    assert_ok(yamux_write(y, 1, SPAN_LIT("last")));
+    yamux_finish(y, 1);
+    say(y, SPAN_OF(last));
+    assert_int_equal(3, open_stream(y));
+    assert_ok(yamux_write(y, 3, SPAN_LIT("hi")));
+    say(y, SPAN_OF(hi));
+    assert_ok(yamux_write(y, 3, SPAN_OF(bytes)));
+    yamux_finish(y, 3);
+    lent = yamux_lend(y);
+    assert_int_equal(YAMUX_HEADER_LEN + sizeof(bytes), lent.len);
+    assert_memory_equal("\0\0\0\0", lent.data, 4);
+    assert_int_equal(0, yamux_lend(y).len);
+    yamux_lend_done(y);
+    say(y, SPAN_OF(fin));
     yamux_free(y);
 }
 
@@ -842,6 +874,7 @@ int main(void)
         cmocka_unit_test(writer_stops_at_the_peers_window),
         cmocka_unit_test(large_frames_are_lent_where_they_lie),
         cmocka_unit_test(half_closed_stream_still_carries_the_other_half),
+        cmocka_unit_test(end_of_a_stream_shares_no_frame_with_its_data),
         cmocka_unit_test(reset_ends_a_stream_in_any_state),
         cmocka_unit_test(reset_of_an_unheard_stream_is_silent),
         cmocka_unit_test(go_away_stops_new_streams_both_ways),
