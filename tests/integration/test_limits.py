@@ -262,10 +262,10 @@ def records_and_catalogue_stay_within_their_bytes():
                    lambda r: r["use"] <= r["limit"] == MIB)
         row = wait_refused(big, "terms")
         assert row["use"] == row["limit"] == 50, row
-        # Nothing is lost for that: its owner keeps it.
-        for i in (0, many - 1):
-            wait_until(lambda: small.get(f"/api/v1/packages/many/p{i}")
-                       .status == 200, f"p{i}")
+        # Nothing is lost for that: its owner keeps it and is asked.
+        small.get("/api/v1/packages/many/p0").expect(200)
+        for i in range(many):
+            big.get(f"/api/v1/packages/many/p{i}?scope=local").expect(200)
 
 
 def answers_kept_ready_make_way_for_others():
