@@ -26,8 +26,10 @@ static struct backoff *backoff_add(struct gossip *g, const struct peer *p,
 {
     struct backoff *b;
 
-    if (MAP_COUNT(g->backoffs) >= BACKOFFS_A_PEER * g->config.peers_max)
+    if (MAP_COUNT(g->backoffs) >= BACKOFFS_A_PEER * g->config.peers_max) {
         backoff_drop(g, g->backoffs);
+        g->backoffs_evicted++;
+    }
     b = mem_try_zero(g->mem, sizeof(*b));
     if (b == NULL)
         return NULL;

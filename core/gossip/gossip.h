@@ -263,8 +263,7 @@ bool gossip_peer_score(const struct gossip *g, const struct peer_id *peer,
                        struct gossip_score *out);
 /* The scores of at most |max| connected peers; how many. */
 size_t gossip_scores(const struct gossip *g, double *out, size_t max);
-/* Scores kept of peers that left. */
-size_t gossip_left_count(const struct gossip *g);
+size_t gossip_left_count(const struct gossip *g); /* scores kept */
 size_t gossip_seen_count(const struct gossip *g);
 size_t gossip_pending_count(const struct gossip *g);
 size_t gossip_cache_bytes(const struct gossip *g);
@@ -276,6 +275,10 @@ struct gossip_usage {
     size_t pending_bytes, pending_bytes_max;
     size_t events, events_max;
     size_t seen_max, cache_bytes_max;
+    size_t left, left_max; /* scores of peers that left */
+    size_t backoffs, backoffs_max;
+    size_t unwanted, unwanted_max;
+    uint64_t backoffs_evicted, unwanted_evicted;
     uint64_t peers_refused, pending_refused, pending_bytes_refused;
     uint64_t events_refused;
 };

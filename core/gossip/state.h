@@ -196,6 +196,7 @@ struct gossip {
     tstamp next_beat;
     struct gossip_stats stats;
     uint64_t peers_refused, pending_refused, pending_bytes_refused;
+    uint64_t backoffs_evicted;
 };
 
 /* ---- gossip.c ---- */

@@ -488,6 +488,7 @@ struct node {
         uint64_t unsent_refused, partial_refused;
         uint64_t searches_refused, peers_evicted, terms_refused;
         uint64_t waiting_refused, gossip_dropped, pushes_refused;
+        uint64_t px_refused;
     } count;
     struct histogram lookups[LOOKUP_OPS][LOOKUP_OUTCOMES];
     struct histogram scores; /* of connected peers, once a second */

@@ -323,8 +323,10 @@ static void told_of(struct node *n, const struct gossip_event *ev)
 {
     struct peer *p;
 
-    if (!wants_px(n))
+    if (!wants_px(n)) {
+        n->count.px_refused++;
         return;
+    }
     n->px_dials++;
     p = px_peer(n, ev);
     if (p != NULL && list_is_empty(&p->links) && dial_start(n, p, false) != OK)

@@ -150,6 +150,15 @@ static void of_gossip(const struct node *n, struct usages *out)
     set(out, USAGE_GOSSIP_CACHE_BYTES, g.cache_bytes_max,
         gossip_cache_bytes(n->gossip), s->cache_evicted);
     set(out, USAGE_GOSSIP_EVENTS, g.events_max, g.events, g.events_refused);
+    set(out, USAGE_GOSSIP_SCORES_LEFT, g.left_max, g.left,
+        s->standings_evicted);
+    set(out, USAGE_GOSSIP_BACKOFFS, g.backoffs_max, g.backoffs,
+        g.backoffs_evicted);
+    set(out, USAGE_GOSSIP_UNWANTED, g.unwanted_max, g.unwanted,
+        g.unwanted_evicted);
+    set(out, USAGE_GOSSIP_PX, PX_DIALS_MAX,
+        n->now < n->px_since + PX_DIALS_WITHIN ? n->px_dials : 0,
+        n->count.px_refused);
     set(out, USAGE_GOSSIP_BUDGET, GOSSIP_MESSAGES_PER_S, 0,
         s->outcomes[GOSSIP_OVER_BUDGET]);
 }

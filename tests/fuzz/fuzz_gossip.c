@@ -3,6 +3,7 @@
 /* Three peers talk: one byte says who and what becomes of messages, one how far
  * the clock goes, two how long the RPC is.  Whatever they say, what we send is
  * well formed and within its limits, and nothing grows beyond them. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "gossip/gossip.h"
@@ -39,10 +40,22 @@ static void drain(struct gossip *g, unsigned verdict, tstamp now)
     while (gossip_poll(g, &ev)) {
         if (ev.type == GOSSIP_EV_SEND)
             check_send(&ev);
+        if (ev.type == GOSSIP_EV_PX)
+            demand(ev.px.peer.len > 0 && ev.px.record.len <= GOSSIP_RECORD_MAX);
         if (ev.type == GOSSIP_EV_MESSAGE && verdict < 4)
             demand(gossip_verdict(g, ev.message.token,
                                   (enum gossip_verdict)verdict, now) == OK);
     }
+}
+
+static void check_scores(const struct gossip *g)
+{
+    double scores[PEERS + 1];
+    size_t n = gossip_scores(g, scores, PEERS + 1);
+
+    demand(n == gossip_peer_count(g));
+    for (size_t i = 0; i < n; i++)
+        demand(isfinite(scores[i]) && scores[i] <= 25 + 20);
 }
 
 static void check_limits(const struct gossip *g)
@@ -51,8 +64,10 @@ static void check_limits(const struct gossip *g)
 
     demand(gossip_mesh_count(g, topic) <= gossip_subscriber_count(g, topic));
     demand(gossip_subscriber_count(g, topic) <= PEERS);
+    check_scores(g);
     demand(gossip_pending_count(g) <= PENDING_MAX);
     demand(gossip_seen_count(g) <= SEEN_MAX);
+    demand(gossip_left_count(g) == 0);
 }
 
 static void converse(struct gossip *g, const struct peer_id *peers,
@@ -103,9 +118,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.identity = &keys[PEERS];
     g = gossip_new(&config, SECONDS, &rng, &mem_libc, NULL);
     demand(gossip_subscribe(g, span_str(topics[0]), SECONDS) == OK);
-    for (unsigned i = 0; i < PEERS; i++)
-        demand(gossip_peer_connected(g, &peers[i], GOSSIP_V11, i == 0, i,
+    for (unsigned i = 0; i < PEERS; i++) {
+        demand(gossip_peer_connected(g, &peers[i], GOSSIP_V12, i == 0, i,
                                      SECONDS) == OK);
+        demand(gossip_set_record(g, &peers[i], SPAN_LIT("record")) == OK);
+        gossip_set_app_score(g, &peers[i], 20); /* believed in a PRUNE */
+    }
     converse(g, peers, SPAN(data, size), SECONDS);
     gossip_peer_gone(g, &peers[0], 1 * HOURS);
     gossip_tick(g, 1 * HOURS);

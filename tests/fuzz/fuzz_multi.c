@@ -31,6 +31,7 @@ static void check_address(const struct multiaddr *m)
         demand(multiaddr_peer(m, &peer) && peer_id_eq(&peer, &endpoint.peer));
     (void)multiaddr_scope(m);
     (void)multiaddr_ip_group(m);
+    (void)multiaddr_ip_key(m);
     multiaddr_strip_peer(&again);
     demand(again.len <= m->len);
 }

@@ -351,6 +351,21 @@ static void make_foreign_record(const struct who *signer,
     buf_release(&to_sign);
 }
 
+/* The same when somebody else handed it on. */
+static void assert_handed_on(struct span record, const struct who *about,
+                             bool is_good)
+{
+    struct multiaddr addrs[IDENTIFY_ADDRS_MAX];
+    size_t count = 0;
+    enum err err =
+        identify_open_record(record, &about->id, &mem_libc, addrs, &count);
+
+    assert_int_equal(is_good, err == OK);
+    assert_int_equal(is_good, count);
+    if (is_good)
+        assert_addr("/ip4/6.6.6.6/tcp/6", &addrs[0]);
+}
+
 static void a_bad_record_is_ignored_and_the_rest_kept(void **state)
 {
     struct who w = who(1), other = who(2);
@@ -395,6 +410,9 @@ static void a_bad_record_is_ignored_and_the_rest_kept(void **state)
         assert_ok(hear(r, buf_span(&out), &w.id, &info));
         if (info->has_record != is_good)
             fail_msg("%s", is_good ? "the good one" : cases[i].why);
+        assert_handed_on(buf_span(&record), &w, is_good);
+        assert_span_equal(is_good ? buf_span(&record) : SPAN_NONE,
+                          info->record);
         assert_int_equal(1, info->addr_count);
         assert_addr(is_good ? "/ip4/6.6.6.6/tcp/6" : "/ip4/192.0.2.7/tcp/4001",
                     &info->addrs[0]);

@@ -649,6 +649,36 @@ static void strangers_are_in_one_ip_group(void **state)
     assert_int_equal(0, group("/dns/example.org/tcp/1"));
 }
 
+static uint64_t key(const char *text)
+{
+    struct multiaddr m = addr(text);
+
+    return multiaddr_ip_key(&m);
+}
+
+static void those_of_one_address_are_told_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(0x01020304, key("/ip4/1.2.3.4/tcp/1"));
+    assert_int_equal(key("/ip4/1.2.3.4/tcp/1"), key("/ip4/1.2.3.4/tcp/2"));
+    assert_int_equal(key("/ip4/1.2.3.4/tcp/1"),
+                     key("/ip6/::ffff:1.2.3.4/tcp/2"));
+    assert_int_not_equal(key("/ip4/1.2.3.4/tcp/1"), key("/ip4/1.2.3.5/tcp/1"));
+    /* A /64 belongs to one. */
+    assert_int_equal(key("/ip6/2a00:1:2:3::1/tcp/1"),
+                     key("/ip6/2a00:1:2:3:ffff::9/tcp/1"));
+    assert_int_not_equal(key("/ip6/2a00:1:2:3::1/tcp/1"),
+                         key("/ip6/2a00:1:2:4::1/tcp/1"));
+    /* Many share these, or they say nothing. */
+    assert_int_equal(0, key("/ip4/127.0.0.1/tcp/1"));
+    assert_int_equal(0, key("/ip4/10.1.2.3/tcp/1"));
+    assert_int_equal(0, key("/ip4/192.168.1.1/tcp/1"));
+    assert_int_equal(0, key("/ip4/100.64.0.1/tcp/1"));
+    assert_int_equal(0, key("/ip6/::1/tcp/1"));
+    assert_int_equal(0, key("/ip6/fd00::1/tcp/1"));
+    assert_int_equal(0, key("/dns/example.org/tcp/1"));
+}
+
 static void what_cannot_be_dialled_has_an_endpoint(void **state)
 {
     static const struct {
@@ -728,6 +758,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_put_on_wrongly),
         cmocka_unit_test(an_address_is_taken_for_another_scope),
         cmocka_unit_test(strangers_are_in_one_ip_group),
+        cmocka_unit_test(those_of_one_address_are_told_apart),
         cmocka_unit_test(what_cannot_be_dialled_has_an_endpoint),
     };
 

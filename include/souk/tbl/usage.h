@@ -47,6 +47,10 @@ USAGE(GOSSIP_PENDING_BYTES, "gossip_pending_bytes", "their memory")
 USAGE(GOSSIP_SEEN, "gossip_seen", "message ids remembered")
 USAGE(GOSSIP_CACHE_BYTES, "gossip_cache_bytes", "messages kept for IWANT")
 USAGE(GOSSIP_EVENTS, "gossip_events", "messages waiting to be sent")
+USAGE(GOSSIP_SCORES_LEFT, "gossip_scores_left", "scores of peers that left")
+USAGE(GOSSIP_BACKOFFS, "gossip_backoffs", "peers not to be grafted for a while")
+USAGE(GOSSIP_UNWANTED, "gossip_unwanted", "message ids peers do not want")
+USAGE(GOSSIP_PX, "gossip_px", "peers told of by others, dialled in a minute")
 USAGE(GOSSIP_BUDGET, "gossip_peer_messages", "messages a second of one peer")
 
 /* Searches of peers. */
