@@ -181,6 +181,7 @@ static void perform(unsigned i, const struct node_action *a)
         take_answer(a);
         break;
     case NODE_NONE:
+    case NODE_SPAN:
     case NODE_OUTBOX_DONE:
     case NODE_SAVE_RECORD:
     case NODE_FORGET_RECORD:

@@ -186,6 +186,7 @@ static void perform(struct peer *p, const struct node_action *a)
     case NODE_SAVE_PEER:
     case NODE_FORGET_PEER:
     case NODE_ANSWER:
+    case NODE_SPAN:
         break; /* nothing is kept */
     }
 }

@@ -19,6 +19,7 @@ static void refuse(struct exchange *x, enum err err,
     if (problem_write(p, &r->body) != OK)
         buf_clear(&r->body); /* no memory: the status says it all */
     r->status = (unsigned)err_http_status(err);
+    x->refused = err;
     r->type = "application/problem+json";
     r->cache_control = "no-store";
     r->retry_after_s = problem_retry_after(err);

@@ -321,6 +321,7 @@ void exchange_begin(struct exchange *x, const char *method, const char *version,
                   !content_length(x, &length) || length > 0;
     if (x->response.status == 0)
         check_body(x);
+    tracing_begin(x, now);
 }
 
 /* ---- The body. ---- */
@@ -425,6 +426,7 @@ void exchange_end(struct exchange *x)
     x->params.count = 0;
     x->has_rate = false;
     x->is_search = x->is_incomplete = false;
+    tracing_drop(x);
     x->request_id[0] = '\0';
     if (x->body_counted > 0)
         atomic_fetch_sub(&x->gateway->bodies.use, x->body_counted);
@@ -455,8 +457,10 @@ bool exchange_package(struct exchange *x, struct package_id *id)
     struct span ns = exchange_path_param(x, 0);
     struct span name = exchange_path_param(x, 1);
 
-    if (package_id_look_up(id, ns, name) == OK)
+    if (package_id_look_up(id, ns, name) == OK) {
+        tracing_package(x, id);
         return true;
+    }
     problems_add(&x->problems, "/path", "is not a package's namespace/name");
     exchange_refuse_problems(x, ERR_INVAL);
     return false;

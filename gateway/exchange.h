@@ -18,6 +18,7 @@
 #include "gateway/params.h"
 #include "gateway/response.h"
 #include "gateway/router.h"
+#include "gateway/tracing.h"
 #include "market/record.h"
 #include "souk/request.h"
 #include "store/job.h"
@@ -99,6 +100,10 @@ struct exchange {
     size_t body_counted; /* of the gateway's budget */
 
     struct response response;
+
+    /* Who traces it; tracing.h. */
+    struct trace_span *server, *task, *step;
+    enum err refused; /* why; OK: it was not */
 
     /* A search, for the metrics. */
     bool is_search;

@@ -32,6 +32,7 @@ struct cache;
 struct network;
 struct store;
 struct store_trust;
+struct telemetry;
 struct worker;
 
 enum {
@@ -64,9 +65,10 @@ struct gateway_config {
 /* All borrowed; they outlive the gateway. */
 struct gateway_deps {
     struct core *core;
-    struct store *store;   /* to open readers on, and for its counts */
-    struct worker *worker; /* writes */
-    struct cache *cache;   /* hot answers */
+    struct store *store;         /* to open readers on, and for its counts */
+    struct worker *worker;       /* writes */
+    struct cache *cache;         /* hot answers */
+    struct telemetry *telemetry; /* takes spans; NULL: there are none */
     const struct network *network;
     const struct rng *rng; /* any thread may call it */
     const struct log *log; /* likewise */

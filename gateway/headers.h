@@ -20,6 +20,8 @@
     X(IF_NONE_MATCH, "If-None-Match")                  \
     X(ORIGIN, "Origin")                                \
     X(PREFER, "Prefer")                                \
+    X(TRACEPARENT, "traceparent")                      \
+    X(TRACESTATE, "tracestate")                        \
     X(TRANSFER_ENCODING, "Transfer-Encoding")          \
     X(X_FORWARDED_FOR, "X-Forwarded-For")              \
     X(X_FORWARDED_PREFIX, "X-Forwarded-Prefix")        \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/server.h"
+#include "telemetry/telemetry.h"
 
 enum { TICKETS_WAIT_MS = 2000 };
 
@@ -199,6 +200,9 @@ enum err loop_init(struct loop *l, struct gateway *g, unsigned index)
     for (unsigned i = 0; i < PHASE_COUNT; i++)
         list_init(&l->phases[i]);
     rng_fill(g->deps.rng, &l->id_state, sizeof(l->id_state));
+    if (g->deps.telemetry != NULL)
+        tracer_init(&l->tracer, telemetry_sampler(g->deps.telemetry),
+                    g->deps.rng, &mem_libc);
     if (uv_loop_init(&l->uv) != 0)
         return ERR_LIMIT;
     if (uv_async_init(&l->uv, &l->wake, on_wake) != 0) {

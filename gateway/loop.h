@@ -100,6 +100,7 @@ struct loop {
     tstamp drain_started;
     tstamp now;        /* as of the last wake-up: near enough for phases */
     uint64_t id_state; /* of made request ids */
+    struct tracer tracer;
     struct metrics metrics;
     atomic_uint_fast64_t connections, waiting, requests, wakeups;
 };

@@ -11,6 +11,7 @@
 #include "gateway/usage.h"
 #include "store/store.h"
 #include "store/worker.h"
+#include "telemetry/telemetry.h"
 
 /* What is answered; the last stands for all others. */
 static const unsigned statuses[METRICS_STATUSES] = {
@@ -331,6 +332,29 @@ static enum err write_store(struct gateway *g, struct buf *out)
     return OK;
 }
 
+/* ---- Spans. ---- */
+
+static enum err write_spans(struct gateway *g, struct buf *out)
+{
+    struct telemetry_status s;
+
+    telemetry_status(g->deps.telemetry, &s);
+    COUNTER("souk_spans_exported_total", "Spans a collector has taken.",
+            s.exported);
+    TRY(write_head(out, "souk_spans_dropped_total", "counter",
+                   "Spans nobody will see, and why."));
+    TRY(buf_printf(
+        out,
+        "souk_spans_dropped_total{reason=\"queue-full\"} %" PRIu64 "\n"
+        "souk_spans_dropped_total{reason=\"no-memory\"} %" PRIu64 "\n"
+        "souk_spans_dropped_total{reason=\"not-taken\"} %" PRIu64 "\n"
+        "souk_spans_dropped_total{reason=\"refused\"} %" PRIu64 "\n",
+        s.dropped_full, s.dropped_memory, s.dropped_export, s.dropped_refused));
+    GAUGE("souk_spans_waiting", "Spans on their way to a collector.",
+          s.waiting);
+    return OK;
+}
+
 enum err metrics_write(struct gateway *g, struct buf *out)
 {
     struct node_metrics *m = malloc(sizeof(*m));
@@ -344,6 +368,8 @@ enum err metrics_write(struct gateway *g, struct buf *out)
         err = write_core(g, m, out);
     if (err == OK)
         err = write_limits(g, out);
+    if (err == OK)
+        err = write_spans(g, out);
     free(m);
     return err == OK ? write_store(g, out) : err;
 }

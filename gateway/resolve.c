@@ -56,6 +56,7 @@ struct request *resolve_request(struct exchange *x, const struct package_id *id,
         (void)semver_format(version, in->version);
     if (owner != NULL)
         in->owner = *owner;
+    tracing_request(x, r);
     return r;
 }
 
@@ -157,6 +158,7 @@ static void found(struct exchange *x, struct request *request)
 
     r->err = request->err;
     r->lookup = request->lookup;
+    tracing_lookup(x, &r->lookup);
     if (r->err == OK && !is_held(x, r, request))
         resolve_accept(x, request, accepted);
     else

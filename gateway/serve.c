@@ -2,6 +2,7 @@
 #include "gateway/serve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "host/system.h"
 #include "market/record.h"
 #include "store/cache.h"
+#include "telemetry/telemetry.h"
 
 enum { TOKEN_MAX = 256 };
 
@@ -27,6 +29,7 @@ struct serving {
     struct log log;
     struct cache *cache;
     struct store *store;
+    struct telemetry *telemetry;
     struct host *host;
     struct gateway *gateway;
     bool has_endpoints;
@@ -59,6 +62,33 @@ static enum err open_store(struct serving *s)
     return store_open(&config, clock_wall(), &s->store, s->why);
 }
 
+/* Spans, if the environment says where to. */
+static enum err open_telemetry(struct serving *s)
+{
+    char peer[PEER_ID_TEXT_MAX];
+    struct otel *otel = malloc(sizeof(*otel));
+    struct peer_id id;
+    enum err err = OK;
+
+    if (otel == NULL)
+        return ERR_NOMEM;
+    otel_read(otel, environ);
+    for (size_t i = 0; i < otel->warning_count; i++)
+        log_warn(&s->log, "telemetry", "%s", otel->warnings[i]);
+    peer_id_from_ed25519(&id, store_identity(s->store)->pub);
+    if (otel->is_on) {
+        struct telemetry_config config = {.otel = otel,
+                                          .version = SOUK_VERSION,
+                                          .instance = peer_id_format(&id, peer),
+                                          .mem = &mem_libc,
+                                          .log = &s->log};
+
+        err = telemetry_start(&config, &s->telemetry);
+    }
+    free(otel);
+    return err;
+}
+
 static enum err open_host(struct serving *s)
 {
     struct gateway_config gateway;
@@ -69,6 +99,7 @@ static enum err open_host(struct serving *s)
     config.node.identity = store_identity(s->store);
     config.store = s->store;
     config.log = &s->log;
+    config.telemetry = s->telemetry;
     config.descriptors = gateway_descriptors(&gateway);
     config.drain = drain_gateway;
     config.ctx = s;
@@ -102,6 +133,7 @@ static enum err open_gateway(struct serving *s)
         .store = s->store,
         .worker = host_worker(s->host),
         .cache = s->cache,
+        .telemetry = s->telemetry,
         .network = s->setup.network,
         .rng = &rng_system,
         .log = &s->log,
@@ -155,6 +187,7 @@ static enum err tell_endpoints(struct serving *s)
 static enum err open_all(struct serving *s)
 {
     TRY(open_store(s));
+    TRY(open_telemetry(s));
     TRY(open_host(s));
     TRY(open_gateway(s));
     return tell_endpoints(s);
@@ -167,6 +200,7 @@ static void close_all(struct serving *s)
     if (s->gateway != NULL)
         gateway_stop(s->gateway);
     host_free(s->host);
+    telemetry_stop(s->telemetry);
     if (s->store != NULL)
         store_close(s->store);
     cache_free(s->cache);

@@ -303,9 +303,11 @@ static struct MHD_Response *make_response(struct connection *c)
 
 static enum MHD_Result send_response(struct connection *c)
 {
-    struct MHD_Response *mr = make_response(c);
+    struct MHD_Response *mr;
     enum MHD_Result result;
 
+    tracing_answered(&c->x);
+    mr = make_response(c);
     if (mr == NULL)
         return MHD_NO;
     add_headers(mr, &c->x);
@@ -426,9 +428,9 @@ static void tell(const struct exchange *x, unsigned status, duration took)
                   (double)took / (double)MILLISECONDS, x->request_id);
 }
 
-static void count(const struct connection *c, bool is_sent)
+static void count(struct connection *c, bool is_sent)
 {
-    const struct exchange *x = &c->x;
+    struct exchange *x = &c->x;
     size_t row =
         x->match.route ? (size_t)(x->match.route - routes) : routes_count;
     unsigned status = is_sent ? x->response.status : 499;
@@ -441,6 +443,7 @@ static void count(const struct connection *c, bool is_sent)
                          : x->is_incomplete ? SEARCH_INCOMPLETE
                                             : SEARCH_COMPLETE,
                          took);
+    tracing_end(x, status);
     atomic_fetch_add_explicit(&x->loop->requests, 1, memory_order_relaxed);
     tell(x, status, took);
 }

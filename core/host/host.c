@@ -8,6 +8,7 @@
 #include "host/asker.h"
 #include "host/internal.h"
 #include "tbl/network.h"
+#include "telemetry/telemetry.h"
 
 /* ---- Actions. ---- */
 
@@ -64,6 +65,9 @@ static void perform(struct host *h, const struct node_action *a)
     case NODE_ANSWER:
         core_answer(h, a->request);
         break;
+    case NODE_SPAN:
+        telemetry_take(h->config.telemetry, a->trace);
+        break;
     }
 }
 
@@ -118,6 +122,29 @@ void host_status_renew(struct host *h, tstamp now)
 
 /* ---- What wakes the loop. ---- */
 
+/* Publishes that somebody traces still are that when they come from the store,
+ * by the name they were noted under. */
+static void outbox_came(struct host *h, struct asked *a)
+{
+    enum { PAGE_MAX = 16 };
+    struct trace_context contexts[PAGE_MAX];
+    char states[PAGE_MAX][TRACE_STATE_MAX + 1], name[NOTED_NAME_MAX];
+
+    for (size_t i = 0;
+         h->config.telemetry != NULL && i < a->outbox.count && i < PAGE_MAX;
+         i++) {
+        struct outbox_item *item = &a->outbox.items[i];
+
+        (void)snprintf(name, sizeof(name), "%s/%s@%s", item->namespace,
+                       item->name, item->version);
+        if (telemetry_noted(h->config.telemetry, span_str(name), &contexts[i],
+                            states[i]))
+            item->trace = &contexts[i];
+    }
+    node_outbox_loaded(h->node, a->outbox.items, a->outbox.count, clock_now(),
+                       clock_wall());
+}
+
 static void take_answers(struct host *h)
 {
     struct asked *a;
@@ -127,8 +154,7 @@ static void take_answers(struct host *h)
             node_catalogue_found(h->node, a->query, a->err, a->hits.hits,
                                  a->hits.count, a->hits.total, clock_now());
         else
-            node_outbox_loaded(h->node, a->outbox.items, a->outbox.count,
-                               clock_now(), clock_wall());
+            outbox_came(h, a);
         host_settle(h);
         asked_free(a);
     }
@@ -160,6 +186,18 @@ static void on_deadline(uv_timer_t *timer)
     host_settle(h);
 }
 
+/* While nobody takes them, spans are not even begun. */
+static void tell_room(struct host *h)
+{
+    struct telemetry *t = h->config.telemetry;
+    uint64_t lost;
+
+    if (t == NULL)
+        return;
+    telemetry_skipped(t, node_tracing(h->node, telemetry_has_room(t), &lost));
+    telemetry_lost(t, lost);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct host *h = timer->data;
@@ -172,6 +210,7 @@ static void on_tick(uv_timer_t *timer)
     saved_check(h);
     h->lag_at = (h->lag_at + 1) % LAG_TICKS;
     h->lag[h->lag_at] = late;
+    tell_room(h);
     saved_retry(h);
     listeners_refresh(h, now);
     host_status_renew(h, now);
@@ -297,6 +336,7 @@ static struct host *host_make(const struct host_config *config)
     (void)setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
     node.terms_max = config->terms_max;
     node.has_no_terms = config->terms_max == 0;
+    node.sampler = telemetry_sampler(config->telemetry);
     h->node = node_new(&node, clock_now(), clock_wall(), &rng_system, &mem_libc,
                        config->log);
     return h;

@@ -24,6 +24,7 @@
  *      host_free() */
 struct host;
 struct store;
+struct telemetry;
 
 struct host_config {
     struct node_config node;
@@ -42,6 +43,7 @@ struct host_config {
     unsigned terms_max;
     unsigned descriptors; /* those that others, the gateway first, may open */
     const struct log *log;
+    struct telemetry *telemetry; /* NULL: spans are nobody's business */
 
     /* The gateway's side of the drain, called on the loop's thread: stop
      * accepting, finish what is in flight, then host_drained().  NULL: there

@@ -31,8 +31,9 @@ enum {
     ACCEPT_TURN = 64,
     LISTENERS_MAX = STATUS_ADDRS_MAX,
     TICK_MS = 250,
-    LAG_TICKS = 4,   /* the worst lag is that of the last second */
-    HELD_MAX = 4096, /* outbox ids the store's queue had no room for */
+    LAG_TICKS = 4,        /* the worst lag is that of the last second */
+    NOTED_NAME_MAX = 512, /* of a traced publish: NS/NAME@VERSION */
+    HELD_MAX = 4096,      /* outbox ids the store's queue had no room for */
 };
 
 /* After activity the status is this old at most. */

@@ -143,6 +143,7 @@ static struct job *save_job(const struct node_action *a)
     case NODE_ACCEPT:
     case NODE_CATALOGUE_SEARCH:
     case NODE_ANSWER:
+    case NODE_SPAN:
         break;
     }
     abort();

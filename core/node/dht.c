@@ -123,6 +123,7 @@ void ops_forget(struct node *n, const void *owner)
             continue;
         kad_cancel(n->kad, op->id, n->now);
         MAP_DEL(n->ops, op);
+        traced_end(n, &op->trace, ERR_CANCELLED);
         mem_free(n->mem, op);
     }
 }
@@ -137,6 +138,7 @@ static void op_done(struct node *n, const struct kad_event *ev)
     if (op == NULL)
         return;
     MAP_DEL(n->ops, op);
+    traced_op_end(n, op, ev);
     switch (op->type) {
     case OP_GET:
         get_done(n, op->owner, ev);
@@ -194,6 +196,7 @@ void dht_upkeep(struct node *n)
 
 static void ask(struct node *n, const struct kad_event *ev)
 {
+    struct trace_span *trace = traced_rpc(n, ev);
     struct peer *p = peer_get(n, &ev->peer.id);
     struct span addrs = ev->peer.addrs;
     struct multiaddr a;
@@ -205,8 +208,9 @@ static void ask(struct node *n, const struct kad_event *ev)
                 if (dial_may_use(n, &a, false))
                     peer_add_addr(n, p, &a, false);
         err = rpc_start(n, &ev->peer.id, ev->message, ev->wants_answer, ev->rpc,
-                        NULL, NULL);
+                        NULL, &trace, NULL);
     }
+    traced_end(n, &trace, err); /* if it did not come to a question */
     if (err != OK)
         kad_on_failure(n->kad, ev->rpc, err, n->now, n->wall);
 }
@@ -216,8 +220,10 @@ static void abandon(struct node *n, uint64_t id)
     struct rpc *r;
 
     MAP_FIND(n->kad_rpcs, &id, sizeof(id), r);
-    if (r != NULL)
-        rpc_cancel(n, r);
+    if (r == NULL)
+        return;
+    traced_end(n, &r->trace, ERR_TIMEOUT);
+    rpc_cancel(n, r);
 }
 
 static void save_record(struct node *n, const struct kad_event *ev)
@@ -301,6 +307,7 @@ static void dht_event(struct node *n, const struct kad_event *ev)
         seek_soon(n);
         outbox_peers_came(n);
         gets_begin(n, true);
+        traced_bootstrap_upkeep(n);
         break;
     case KAD_EV_PEER_REMOVED:
         seek_soon(n);

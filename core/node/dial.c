@@ -49,6 +49,7 @@ void dial_free(struct node *n, struct dial *d)
     heap_remove(&n->timers, &d->timer.node);
     d->peer->dial = NULL;
     n->dialling_count--;
+    traced_drop(n, &d->trace);
     mem_free(n->mem, d);
 }
 
@@ -79,6 +80,7 @@ static void dial_fail(struct node *n, struct dial *d)
     char text[PEER_ID_TEXT_MAX];
 
     d->in_flight = 0;
+    traced_end(n, &d->trace, err);
     dial_free(n, d);
     for (unsigned i = 0; i < p->dial_failures && wait < DIAL_BACKOFF_MAX; i++)
         wait *= 2;
@@ -110,6 +112,7 @@ void dials_stop(struct node *n)
         struct peer *p = d->peer;
 
         drop_links(n, d);
+        traced_end(n, &d->trace, ERR_CANCELLED);
         dial_free(n, d);
         dial_end(n, p, ERR_DRAINING);
     }
@@ -256,6 +259,8 @@ enum err dial_start(struct node *n, struct peer *p, bool is_impatient)
     d->deadline = n->now + DIAL_WITHIN;
     for (size_t i = 0; i < p->addr_count; i++)
         add_candidate(d, &p->addrs[i], 0);
+    d->trace = traced_root(n, "conn.dial", TRACE_CLIENT);
+    trace_peer(d->trace, peer_id_span(&p->id));
     p->dial = d;
     n->dialling_count++;
     list_remove(&p->idle);
@@ -289,6 +294,7 @@ void dial_succeeded(struct node *n, struct peer *p)
         return;
     p->dial->in_flight = 0;
     drop_links(n, p->dial);
+    traced_end(n, &p->dial->trace, OK);
     dial_free(n, p->dial);
 }
 
@@ -390,4 +396,6 @@ void bootstrap_dial(struct node *n)
         dial_known(n, p, true);
     }
     dial_remembered(n);
+    if (n->links == NULL && n->dialling_count > 0)
+        traced_bootstrap_begin(n);
 }

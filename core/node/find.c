@@ -62,11 +62,14 @@ void find_end(struct node *n, struct search *s, enum err err,
     r->reason = reason;
     r->peers_queried = s->queried;
     r->peers_responded = s->responded;
+    r->fan_out = p->request->in.search.fan_out ? p->request->in.search.fan_out
+                                               : n->config.search_fan_out;
     heap_remove(&n->timers, &s->timer.node);
     ops_forget(n, s);
     while (!list_is_empty(&s->asks)) {
         struct ask *a = LIST_ENTRY(s->asks.next, struct ask, of_search);
 
+        traced_end(n, &a->trace, err == OK ? ERR_TIMEOUT : ERR_CANCELLED);
         list_remove(&a->of_search);
         if (a->rpc != NULL)
             rpc_cancel(n, a->rpc);
@@ -105,17 +108,21 @@ static bool ask_one(struct node *n, struct search *s, const struct peer_id *id)
     a->search = s;
     a->peer = *id;
     a->sent_at = n->now;
+    a->trace = traced(n, &s->pending->request->trace, "souk.search.peer",
+                      TRACE_CLIENT);
+    trace_peer(a->trace, peer_id_span(id));
     list_push_back(&s->asks, &a->of_search);
     s->active++;
     buf_init(&msg, SEARCH_REQUEST_MAX, n->mem);
     err = search_request_encode(&request, &msg);
     if (err == OK)
-        err = rpc_start(n, id, buf_span(&msg), true, 0, a, &a->rpc);
+        err = rpc_start(n, id, buf_span(&msg), true, 0, a, NULL, &a->rpc);
     buf_release(&msg);
     if (err == OK) {
         s->queried++;
         return true;
     }
+    traced_end(n, &a->trace, err);
     s->active--;
     list_remove(&a->of_search);
     mem_free(n->mem, a);
@@ -233,6 +240,7 @@ void find_start(struct node *n, struct pending *p)
 
 static void ask_free(struct node *n, struct ask *a)
 {
+    traced_end(n, &a->trace, OK);
     a->search->active--;
     list_remove(&a->of_search);
     mem_free(n->mem, a);
@@ -243,6 +251,7 @@ void find_failed(struct node *n, struct ask *a, enum err err)
     struct search *s = a->search;
 
     peer_learn(n, &a->peer, REPUTATION_SEARCH_FAILED, REPUTATION_NO_SAMPLE);
+    traced_end(n, &a->trace, err);
     log_debug(n->log, "search", "a peer did not answer reason=\"%s\"",
               err_text(err));
     ask_free(n, a);
@@ -314,6 +323,7 @@ static void take_response(struct node *n, struct ask *a,
     struct search *s = a->search;
 
     s->responded++;
+    trace_number(a->trace, TRACE_RESULTS, r->count);
     s->pending->request->total += r->total;
     s->pending->request->truncated |= r->is_truncated;
     peer_learn(n, &a->peer, REPUTATION_SEARCH_ANSWERED, n->now - a->sent_at);
@@ -342,6 +352,7 @@ void find_answered(struct node *n, struct ask *a, struct span msg)
         if (p != NULL)
             p->search_not_before = n->now + r->retry_ms * MILLISECONDS;
         peer_learn(n, &a->peer, REPUTATION_SEARCH_BUSY, REPUTATION_NO_SAMPLE);
+        traced_end(n, &a->trace, ERR_BUSY);
     } else {
         take_response(n, a, r);
     }

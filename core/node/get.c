@@ -58,6 +58,7 @@ static enum err lookup(struct node *n, struct pending *p, struct get *g)
     static const struct kad_get_options options = {.quorum = 0};
 
     tstamp deadline = p->request->deadline;
+    struct op *op;
 
     /* A little earlier than the request, so that what was gathered is there
      * when that ends. */
@@ -65,7 +66,9 @@ static enum err lookup(struct node *n, struct pending *p, struct get *g)
         deadline -= (deadline - n->now) / 16;
     TRY(kad_get(n->kad, span_str(g->key), &options, deadline, n->now, n->wall,
                 &g->op));
-    return op_add(n, g->op, OP_GET, g, NULL);
+    TRY(op_add(n, g->op, OP_GET, g, &op));
+    op->trace = traced_lookup(n, &p->request->trace, "kad.get", g->key);
+    return OK;
 }
 
 /* Somebody is connected, or nearly, but nobody has shown yet to be a server of

@@ -194,6 +194,7 @@ struct dial {
     tstamp started_at;
     tstamp deadline;
     enum err last; /* why the last address failed */
+    struct trace_span *trace;
 };
 struct resolve {
     uint32_t id;
@@ -219,7 +220,8 @@ struct link {
     bool is_closing; /* said goodbye: takes no new streams */
     bool must_close; /* the host still holds a socket */
     tstamp opened_at;
-    tstamp identify_at; /* when it is asked again who it is */
+    struct trace_span *trace; /* of its upgrade, if we dialled */
+    tstamp identify_at;       /* when it is asked again who it is */
     unsigned identify_tries;
     tstamp duplicate_since; /* TSTAMP_NEVER: the only or the chosen one */
     size_t unsent;          /* its share of n->unsent */
@@ -280,9 +282,10 @@ struct rpc {
     struct buf message; /* framed */
     bool wants_answer;
     bool was_retried;
-    uint64_t kad;      /* kad's id, or … */
-    struct ask *ask;   /* … a search's */
-    UT_hash_handle hh; /* n->kad_rpcs */
+    uint64_t kad;             /* kad's id, or … */
+    struct ask *ask;          /* … a search's */
+    struct trace_span *trace; /* of kad's */
+    UT_hash_handle hh;        /* n->kad_rpcs */
 };
 
 /* A search of a peer, waiting for the catalogue. */
@@ -322,6 +325,7 @@ struct op {
     enum op_type type;
     void *owner;
     bool is_main; /* OUTBOX: the put whose holders are counted */
+    struct trace_span *trace;
     UT_hash_handle hh;
 };
 
@@ -330,6 +334,7 @@ struct ask { /* one peer of a search */
     struct peer_id peer;
     struct rpc *rpc;
     tstamp sent_at;
+    struct trace_span *trace;
     struct list of_search;
 };
 struct search {
@@ -354,6 +359,10 @@ struct outbox_work {
     bool is_refused; /* it will never be put: do not try again */
     bool is_head;    /* the version is the head itself */
     struct list of_node;
+    /* Of the publish; not |is_noted|: nobody knows it any more. */
+    bool is_noted;
+    struct trace_context trace;
+    char *trace_state;
 };
 
 /* How others see us. */
@@ -387,6 +396,7 @@ struct action {
     char *name;
     struct search_filter filter;
     uint8_t *bytes; /* what spans point into */
+    struct trace_span *trace;
 };
 
 struct node {
@@ -479,6 +489,9 @@ struct node {
 
     struct list actions;
     struct action *current;
+
+    struct tracer tracer;
+    struct trace_span *bootstrapping;
 
     struct {
         uint64_t events, lookups, bytes_in, bytes_out;
@@ -590,7 +603,8 @@ void observed_upkeep(struct node *n);
 /* Ask |peer|; takes what |message| (unframed) holds by copy. */
 MUST_USE enum err rpc_start(struct node *n, const struct peer_id *peer,
                             struct span message, bool wants_answer,
-                            uint64_t kad, struct ask *ask, struct rpc **out);
+                            uint64_t kad, struct ask *ask,
+                            struct trace_span **trace, struct rpc **out);
 void rpc_cancel(struct node *n, struct rpc *r);
 void rpc_answered(struct node *n, struct rpc *r, struct span msg);
 void rpc_failed(struct node *n, struct rpc *r, enum err err);
@@ -656,6 +670,25 @@ void find_flow_gone(struct node *n, struct flow *f);
 /* metrics.c */
 void metrics_lookup_ended(struct node *n, const struct kad_event *ev);
 void metrics_upkeep(struct node *n);
+
+/* traced.c: spans; NULL where nobody traces */
+struct trace_span *traced_root(struct node *n, const char *name,
+                               enum trace_kind kind);
+struct trace_span *traced(struct node *n, const struct trace_context *parent,
+                          const char *name, enum trace_kind kind);
+struct trace_span *traced_under(struct node *n, const struct trace_span *parent,
+                                const char *name, enum trace_kind kind);
+/* Of a DHT operation on |key|; |parent| NULL: nobody's. */
+struct trace_span *traced_lookup(struct node *n,
+                                 const struct trace_context *parent,
+                                 const char *name, const char *key);
+struct trace_span *traced_rpc(struct node *n, const struct kad_event *ev);
+void traced_op_end(struct node *n, struct op *op, const struct kad_event *ev);
+/* Hands it out, and forgets it. */
+void traced_end(struct node *n, struct trace_span **s, enum err err);
+void traced_drop(struct node *n, struct trace_span **s);
+void traced_bootstrap_begin(struct node *n);
+void traced_bootstrap_upkeep(struct node *n);
 
 /* known.c: what the catalogue was given not long ago */
 enum known {

@@ -27,6 +27,16 @@ struct link *link_new(struct node *n, const struct multiaddr *addr,
     return l;
 }
 
+static void upgrade_begin(struct node *n, struct link *l)
+{
+    const struct peer *p = peer_find(n, &l->expected);
+
+    if (p == NULL || p->dial == NULL)
+        return;
+    l->trace = traced_under(n, p->dial->trace, "conn.upgrade", TRACE_INTERNAL);
+    trace_peer(l->trace, peer_id_span(&l->expected));
+}
+
 void link_open(struct node *n, struct link *l)
 {
     struct conn_config config = {
@@ -39,6 +49,8 @@ void link_open(struct node *n, struct link *l)
 
     l->conn = conn_new(&config, n->now, &n->rng, n->mem, n->log);
     l->opened_at = n->now;
+    if (l->is_outbound)
+        upgrade_begin(n, l);
     link_touch(n, l);
 }
 
@@ -69,6 +81,7 @@ void link_free(struct node *n, struct link *l)
     n->count.partial_refused += l->partial.refused;
     budget_release(&l->partial);
     conn_free(l->conn);
+    traced_drop(n, &l->trace);
     mem_free(n->mem, l);
 }
 
@@ -138,6 +151,7 @@ static void link_up(struct node *n, struct link *l)
         return;
     }
     l->is_upgraded = true;
+    traced_end(n, &l->trace, OK);
     l->peer = p;
     list_push_back(&p->links, &l->of_peer);
     list_remove(&p->idle);
@@ -192,6 +206,7 @@ void link_gone(struct node *n, struct link *l, enum err err)
     l->is_gone = true;
     count_unsent(n, l);
     count_streams(n, l);
+    traced_end(n, &l->trace, err == OK ? ERR_CLOSED : err);
     heap_remove(&n->timers, &l->timer.node);
     list_remove(&l->of_peer); /* nothing is to be sent over it again */
     while (!list_is_empty(&l->flows))

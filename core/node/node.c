@@ -118,6 +118,8 @@ struct node *node_new(const struct node_config *config, tstamp now,
     }
     n->pace_in = search_pace_new(&pace, mem);
     n->pace_out = search_pace_new(&pace, mem);
+    if (config->sampler != NULL)
+        tracer_init(&n->tracer, config->sampler, &n->rng, mem);
     n->outbox.may_have_more = true;
     n->outbox.tokens = 1000 * OUTBOX_RATE;
     n->outbox.tokens_at = now;
@@ -137,6 +139,7 @@ static void maps_free(struct node *n)
     }
     MAP_FOR_EACH(n->ops, op, op_tmp) {
         MAP_DEL(n->ops, op);
+        traced_drop(n, &op->trace);
         mem_free(n->mem, op);
     }
     LIST_FOR_EACH(item, &n->outbox.items)
@@ -150,6 +153,7 @@ static void action_free(struct node *n, struct action *a)
     mem_free(n->mem, a->name);
     mem_free(n->mem, a->bytes);
     mem_free(n->mem, a->peer);
+    mem_free(n->mem, a->trace);
     mem_free(n->mem, a);
 }
 
@@ -174,6 +178,7 @@ void node_free(struct node *n)
     maps_free(n);
     known_release(n);
     terms_release(n);
+    traced_drop(n, &n->bootstrapping);
     while ((entry = list_pop_front(&n->actions)) != NULL) {
         struct action *a = LIST_ENTRY(entry, struct action, link);
 
@@ -304,6 +309,7 @@ static void upkeep(struct node *n)
     dht_upkeep(n);
     observed_upkeep(n);
     metrics_upkeep(n);
+    traced_bootstrap_upkeep(n);
     gets_begin(n, false);
     node_timer_set(n, &n->upkeep, n->now + UPKEEP_EVERY);
 }

@@ -14,6 +14,7 @@
 #include "souk/err.h"
 #include "souk/request.h"
 #include "souk/status.h"
+#include "souk/trace.h"
 #include "souk/usage.h"
 
 /* A whole souk node without a machine under it: it owns the connections, the
@@ -57,6 +58,8 @@ struct node_config {
     unsigned terms_max;       /* of own packages, provided: 2000 */
     bool has_no_terms;        /* none are */
     bool no_gossip_scores;    /* for tests: what are they good for? */
+    /* Which of what it does is told as spans; NULL: nothing.  Copied. */
+    const struct trace_sampler *sampler;
 };
 
 struct node *node_new(const struct node_config *config, tstamp now,
@@ -131,6 +134,8 @@ struct outbox_item {
     const char *namespace;
     const char *name;
     const char *version;
+    /* On whose behalf; NULL: it is not known any more. */
+    const struct trace_context *trace;
 };
 /* What NODE_ACCEPT gave was not taken: it is given again when it comes. */
 void node_accept_refused(struct node *n, struct span record);
@@ -179,6 +184,7 @@ enum node_action_type {
     NODE_SAVE_PEER,        /* saved_peer */
     NODE_FORGET_PEER,      /* saved_peer.reputation.peer */
     NODE_ANSWER,           /* request: done */
+    NODE_SPAN,             /* trace: it has ended */
 };
 
 enum resolve_kind { RESOLVE_IP, RESOLVE_IP4, RESOLVE_IP6, RESOLVE_TXT };
@@ -216,9 +222,15 @@ struct node_action {
     const struct saved_provider *provider;
     const struct saved_peer *peer;
     struct request *request;
+    const struct trace_span *trace;
 };
 
 bool node_poll(struct node *n, struct node_action *action);
+
+/* Is there room for more spans?  While there is none, none are begun.  How many
+ * would have been since the last call, and how many were |lost| for want of
+ * memory. */
+uint64_t node_tracing(struct node *n, bool has_room, uint64_t *lost);
 
 /* ---- What it says of itself. ---- */
 

@@ -111,6 +111,7 @@ static void records_release(struct outbox_work *w)
 void outbox_work_free(struct node *n, struct outbox_work *w)
 {
     records_release(w);
+    mem_free(n->mem, w->trace_state);
     list_remove(&w->of_node);
     mem_free(n->mem, w);
 }
@@ -199,6 +200,8 @@ static bool put(struct node *n, struct outbox_work *w, const struct record *r,
             w->is_refused = true;
         return false;
     }
+    op->trace =
+        traced_lookup(n, w->is_noted ? &w->trace : NULL, "kad.put", text);
     op->is_main = kind == KEY_HEAD;
     w->ops++;
     return true;
@@ -214,6 +217,7 @@ static void put_to_all(struct node *n, struct outbox_work *w,
     struct peer *p, *tmp;
     size_t count = 0;
     uint64_t id;
+    struct op *op;
 
     MAP_FOR_EACH(n->peers, p, tmp)
         if (p->is_kad_server && !list_is_empty(&p->links) &&
@@ -224,16 +228,38 @@ static void put_to_all(struct node *n, struct outbox_work *w,
     package_key_of(r, KEY_HEAD, &key);
     package_key_format(n->network, &key, text);
     if (kad_put_to(n->kad, span_str(text), value, servers, count,
-                   n->now + OUTBOX_PUT_WITHIN, n->now, n->wall, &id) == OK &&
-        op_add(n, id, OP_OUTBOX, w, NULL) == OK)
-        w->ops++;
+                   n->now + OUTBOX_PUT_WITHIN, n->now, n->wall, &id) != OK ||
+        op_add(n, id, OP_OUTBOX, w, &op) != OK)
+        return;
+    op->trace =
+        traced_lookup(n, w->is_noted ? &w->trace : NULL, "kad.put", text);
+    w->ops++;
+}
+
+static void tell_announced(struct node *n, const struct outbox_item *item,
+                           size_t sent, enum err err)
+{
+    char name[PACKAGE_TEXT_MAX];
+    struct trace_span *s;
+
+    if (item->trace == NULL || !n->tracer.is_on)
+        return;
+    s = traced(n, item->trace, "gossip.publish", TRACE_PRODUCER);
+    if (s == NULL)
+        return;
+    (void)snprintf(name, sizeof(name), "%s/%s", item->namespace, item->name);
+    trace_text(s, TRACE_PACKAGE_ID, span_str(name));
+    trace_number(s, TRACE_PEERS_QUERIED, sent);
+    traced_end(n, &s, err);
 }
 
 static void announce(struct node *n, const struct outbox_item *item)
 {
-    size_t sent;
+    size_t sent = 0;
     enum err err = gossip_publish(n->gossip, span_str(n->network->topic),
                                   item->head, n->now, n->wall, &sent);
+
+    tell_announced(n, item, sent, err);
 
     if (err != OK)
         log_warn(n->log, "node", "not announced package=%s/%s reason=\"%s\"",
@@ -275,6 +301,25 @@ static enum err work_open(struct node *n, struct outbox_work *w,
     return OK;
 }
 
+/* Without memory the state is left out. */
+static void work_trace(struct node *n, struct outbox_work *w,
+                       const struct trace_context *trace)
+{
+    size_t size;
+
+    if (trace == NULL)
+        return;
+    w->is_noted = true;
+    w->trace = *trace;
+    w->trace.state = NULL;
+    if (trace->state == NULL)
+        return;
+    size = strlen(trace->state) + 1;
+    w->trace_state = mem_try(n->mem, NULL, size);
+    if (w->trace_state != NULL)
+        w->trace.state = memcpy(w->trace_state, trace->state, size);
+}
+
 static void work_start(struct node *n, const struct outbox_item *item)
 {
     struct outbox_work *w = mem_new(n->mem, sizeof(*w));
@@ -283,6 +328,7 @@ static void work_start(struct node *n, const struct outbox_item *item)
     list_push_back(&n->outbox.items, &w->of_node);
     n->outbox.count++;
     w->ops = 1; /* ours, until all are begun */
+    work_trace(n, w, item->trace);
     if (work_open(n, w, item) == OK) {
         announce(n, item);
         known_add(n, item->head);

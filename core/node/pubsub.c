@@ -228,17 +228,21 @@ static void judge(struct node *n, const struct gossip_event *ev)
 {
     char name[PACKAGE_TEXT_MAX];
     uint64_t token = ev->message.token;
+    struct trace_span *s = traced_root(n, "gossip.receive", TRACE_CONSUMER);
     struct record record;
     enum err err =
         validator_open(n->validator, ev->message.data, &record, n->mem);
 
+    trace_peer(s, peer_id_span(&ev->peer));
     if (err == OK) {
         accept_record(n, ev->message.data, &ev->peer, ACCEPT_GOSSIP);
         reputation_provided(n->reputation, &ev->peer,
                             span_str(package_id_format(&record.id, name)),
                             n->wall);
+        trace_text(s, TRACE_PACKAGE_ID, span_str(name));
         record_release(&record);
     }
+    traced_end(n, &s, err);
     if (gossip_verdict(n->gossip, token, verdict_of(err), n->now) != OK)
         log_debug(n->log, "node", "a gossip message was judged too late");
 }

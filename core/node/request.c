@@ -24,6 +24,7 @@ void request_free(struct request *r)
     for (size_t i = 0; i < r->peer_count; i++)
         free(r->peers[i].protocols);
     free(r->peers);
+    free(r->trace_state);
     free(r);
 }
 

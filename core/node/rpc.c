@@ -18,6 +18,7 @@ static void rpc_free(struct node *n, struct rpc *r)
     }
     if (r->kad != 0)
         MAP_DEL(n->kad_rpcs, r);
+    traced_drop(n, &r->trace);
     buf_release(&r->message);
     mem_free(n->mem, r);
 }
@@ -50,6 +51,7 @@ void rpc_answered(struct node *n, struct rpc *r, struct span msg)
     uint64_t kad = r->kad;
     struct ask *ask = r->ask;
 
+    traced_end(n, &r->trace, OK);
     rpc_detach(r);
     rpc_free(n, r);
     if (ask != NULL)
@@ -65,6 +67,7 @@ void rpc_failed(struct node *n, struct rpc *r, enum err err)
     uint64_t kad = r->kad;
     struct ask *ask = r->ask;
 
+    traced_end(n, &r->trace, err);
     rpc_detach(r);
     rpc_free(n, r);
     rpcs_next(n, p);
@@ -175,7 +178,7 @@ static void rpc_go(struct node *n, struct rpc *r)
 
 enum err rpc_start(struct node *n, const struct peer_id *peer,
                    struct span message, bool wants_answer, uint64_t kad,
-                   struct ask *ask, struct rpc **out)
+                   struct ask *ask, struct trace_span **trace, struct rpc **out)
 {
     struct peer *p = peer_get(n, peer);
     struct rpc *r;
@@ -197,6 +200,10 @@ enum err rpc_start(struct node *n, const struct peer_id *peer,
     r->wants_answer = wants_answer;
     r->kad = kad;
     r->ask = ask;
+    if (trace != NULL) {
+        r->trace = *trace;
+        *trace = NULL;
+    }
     buf_init(&r->message, message.len + UVARINT_MAX, n->mem);
     if (kad != 0)
         MAP_ADD(n->kad_rpcs, &r->kad, sizeof(r->kad), r);
@@ -224,6 +231,7 @@ void rpc_cancel(struct node *n, struct rpc *r)
     struct flow *f = r->flow;
     struct peer *p = r->peer;
 
+    traced_end(n, &r->trace, ERR_CANCELLED);
     rpc_detach(r);
     rpc_free(n, r);
     if (f != NULL)

@@ -228,7 +228,10 @@ enum err settings_docs(struct buf *out)
         "|---|---|---|---|---|---|\n"));
     for (enum param p = 0; p < PARAM_COUNT; p++)
         TRY(put_row(out, &param_rows[p]));
-    return OK;
+    return buf_put_str(
+        out, "\nWhere spans go, and which, is said by OpenTelemetry's own "
+             "variables\n(`OTEL_EXPORTER_OTLP_ENDPOINT` and others): see "
+             "[OPERATIONS.md](OPERATIONS.md#tracing).\n");
 }
 
 static const char *class_name(enum err_class class)

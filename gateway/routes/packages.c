@@ -34,6 +34,7 @@ static bool answer_from_cache(struct exchange *x, const struct resolve *r)
 
     if (hit == NULL)
         return false;
+    trace_bool(x->task, TRACE_CACHE_HIT, true);
     x->response.trust =
         record_trust_name((enum record_trust)(hit->extra.data[0] - '0'));
     x->response.has_conflict = hit->extra.data[1] == 'c';
@@ -129,6 +130,7 @@ static void begin(struct exchange *x, struct get *g)
         return;
     if (!exchange_wants_fresh(x) && answer_from_cache(x, &g->resolve))
         return;
+    trace_bool(x->task, TRACE_CACHE_HIT, false);
     resolve_begin(x, &g->resolve);
 }
 
@@ -136,6 +138,7 @@ void route_package(struct exchange *x)
 {
     struct get *g = exchange_work(x, sizeof(*g));
 
+    tracing_task(x, "souk.get");
     if (g != NULL && exchange_package(x, &g->resolve.id))
         begin(x, g);
 }
@@ -144,6 +147,7 @@ void route_version(struct exchange *x)
 {
     struct get *g = exchange_work(x, sizeof(*g));
 
+    tracing_task(x, "souk.get");
     if (g == NULL || !exchange_package(x, &g->resolve.id) ||
         !exchange_version(x, &g->resolve.version))
         return;

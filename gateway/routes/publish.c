@@ -105,6 +105,7 @@ static void stored(struct exchange *x, struct job *job)
 {
     struct publish *p = x->work;
 
+    tracing_step_end(x, job->err);
     if (job->err != OK) {
         refuse_job(x, job);
         return;
@@ -125,8 +126,14 @@ static void stored(struct exchange *x, struct job *job)
 
 static void submit(struct exchange *x, struct job *job)
 {
-    enum err err = job ? exchange_write(x, job, stored) : ERR_NOMEM;
+    struct publish *p = x->work;
+    enum err err;
 
+    tracing_publish(x, &p->id, &p->version);
+    tracing_step(x, "souk.store.commit");
+    err = job ? exchange_write(x, job, stored) : ERR_NOMEM;
+    if (err != OK)
+        tracing_step_end(x, err);
     if (err != OK)
         exchange_refuse(x, err, "");
 }
@@ -164,15 +171,20 @@ void route_publish(struct exchange *x)
     static const char *const waits[] = {"local", "one", "quorum", NULL};
     struct publish *p = exchange_work_with(x, sizeof(*p), publish_free);
     struct record record;
+    bool is_taken;
 
     if (p == NULL)
         return;
+    tracing_task(x, "souk.publish");
     (void)params_choice(&x->params, "wait", waits, &p->wait);
     exchange_deadline(x, 10 * SECONDS);
     if (exchange_refused_params(x))
         return;
     x->on_deadline = expired;
-    if (!take_record(x, &record))
+    tracing_step(x, "souk.validate");
+    is_taken = take_record(x, &record);
+    tracing_step_end(x, x->refused);
+    if (!is_taken)
         return;
     p->id = record.id;
     p->version = record.version;
@@ -204,6 +216,7 @@ static bool begin_change(struct exchange *x)
 {
     struct publish *p = exchange_work_with(x, sizeof(*p), publish_free);
 
+    tracing_task(x, "souk.publish");
     if (p == NULL || !exchange_package(x, &p->id) ||
         !exchange_version(x, &p->version))
         return false;

@@ -217,6 +217,7 @@ static bool answer_literally(struct exchange *x)
     hit = key.len ? cache_get(x->gateway->deps.cache, key, x->started) : NULL;
     if (hit == NULL)
         return false;
+    trace_bool(x->task, TRACE_CACHE_HIT, true);
     x->is_search = true;
     x->search_scope = SEARCH_NETWORK; /* of others none is kept */
     (void)extra_read(x, hit->extra);
@@ -265,6 +266,7 @@ static bool answer_from_cache(struct exchange *x, struct search *s)
     hit = cache_get(x->gateway->deps.cache, key, x->started);
     if (hit == NULL)
         return false;
+    trace_bool(x->task, TRACE_CACHE_HIT, true);
     expires = extra_read(x, hit->extra);
     query_write(x, &j, s);
     jw_raw(&j, hit->body);
@@ -452,8 +454,13 @@ static void answer_page(struct exchange *x)
         return;
     }
     reader_search_stamp(exchange_reader(x), &s->query, &stamp);
+    tracing_step(x, "souk.search.local");
     err = reader_search(exchange_reader(x), &s->query, &options, page);
+    trace_number(x->step, TRACE_RESULTS, page->count);
+    tracing_step_end(x, err);
     if (err == OK) {
+        tracing_lookup(x, &s->lookup);
+        trace_number(x->task, TRACE_RESULTS, page->count);
         s->render(x, page, &stamp);
         search_page_free(page);
     } else if (err == ERR_INVAL) {
@@ -545,6 +552,7 @@ static void ask_network(struct exchange *x)
         r->in.search.limit = SEARCH_ASK_MAX;
         r->in.search.fan_out = (unsigned)s->fan_out;
     }
+    tracing_request(x, r);
     x->on_deadline = expired;
     exchange_ask_simply(x, r, found);
 }
@@ -578,6 +586,7 @@ void route_search(struct exchange *x)
 {
     struct search *s;
 
+    tracing_task(x, "souk.search");
     if (!exchange_wants_fresh(x) && answer_literally(x))
         return;
     s = begin(x);
@@ -593,6 +602,7 @@ void route_search(struct exchange *x)
         s->lookup = (struct lookup_report){.complete = true};
     else if (!exchange_wants_fresh(x) && answer_from_cache(x, s))
         return;
+    trace_bool(x->task, TRACE_CACHE_HIT, false);
     if (s->is_local || s->after[0] != '\0')
         answer_page(x);
     else
@@ -601,8 +611,10 @@ void route_search(struct exchange *x)
 
 void route_ggen_search(struct exchange *x)
 {
-    struct search *s = begin(x);
+    struct search *s;
 
+    tracing_task(x, "souk.search");
+    s = begin(x);
     if (s == NULL || exchange_refused_params(x))
         return;
     begun(x, s);

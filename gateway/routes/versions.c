@@ -356,6 +356,7 @@ void route_versions(struct exchange *x)
     struct versions *v = exchange_work_with(x, sizeof(*v), versions_free);
     unsigned view = 0;
 
+    tracing_task(x, "souk.get");
     if (v == NULL || !exchange_package(x, &v->resolve.id))
         return;
     v->limit = 20;

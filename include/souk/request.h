@@ -11,6 +11,7 @@
 #include "multi/multiaddr.h"
 #include "multi/peer_id.h"
 #include "souk/err.h"
+#include "souk/trace.h"
 
 /* What a gateway thread asks of the core, and the answer: one object for both.
  *
@@ -86,6 +87,7 @@ struct lookup_report {
     unsigned peers_queried;
     unsigned peers_responded;
     unsigned hops;
+    unsigned fan_out; /* of a search */
     duration elapsed;
 };
 
@@ -126,7 +128,9 @@ struct peer_info {
 
 struct request {
     enum request_type type;
-    tstamp deadline; /* on the clock of core_now() */
+    tstamp deadline;            /* on the clock of core_now() */
+    struct trace_context trace; /* on whose behalf */
+    char *trace_state;          /* what trace.state points to, or NULL */
     union {
         struct request_get get;
         struct request_search search;

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator is told: metrics, of real nodes at work."""
+"""What an operator is told: metrics and spans, of real nodes at work."""
+import contextlib
+import os
 import re
+import signal
+import statistics
 import subprocess
+import tempfile
 
-from support.souk import ROOT, Network, Node, run, wait_until
+from support.collector import Collector, Silence
+from support.souk import (ROOT, Network, Node, figure, free_port, record, run,
+                          wait_until)
 
 LOOKUP_ENDS = ("complete", "quorum", "deadline", "no-peers", "cancelled")
 RPC_TYPES = ("put_value", "get_value", "add_provider", "get_providers",
@@ -166,6 +173,476 @@ def the_page_on_metrics_lists_them_all():
     assert told == there, set(told.items()) ^ set(there.items())
 
 
+# ---- Spans. ----
+
+SERVER = "SERVER"  # GET /api/v1/search and the like
+# What lies under what; None: it begins a trace.
+TREE = {
+    "souk.search": {SERVER}, "souk.get": {SERVER}, "souk.publish": {SERVER},
+    "souk.search.local": {"souk.search"}, "souk.search.peer": {"souk.search"},
+    "souk.validate": {"souk.publish"}, "souk.store.commit": {"souk.publish"},
+    "kad.put": {"souk.publish"}, "gossip.publish": {"souk.publish"},
+    "kad.get": {"souk.get"}, "kad.rpc": {"kad.put", "kad.get"},
+    "conn.upgrade": {"conn.dial"},
+    "node.bootstrap": {None}, "gossip.receive": {None}, "conn.dial": {None},
+}
+PROXIED = ("--trusted-proxies", "127.0.0.1")
+STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+
+
+def kind_of(span):
+    return SERVER if span.kind == 2 else span.name
+
+
+def the_tree_is_as_promised(collector):
+    """Of all that came: its parent, its outcome, its times."""
+    spans = collector.spans()
+    by_id = {span.id: span for span in spans}
+    assert len(by_id) == len(spans), "a span came twice"
+    for span in spans:
+        assert span["outcome"], span
+        assert span.start <= span.end, span
+        assert (span["error.type"] is not None) >= span.failed, span
+        if span.kind == 2:
+            continue
+        assert span.name in TREE, span
+        if not span.parent:
+            assert None in TREE[span.name], span
+            continue
+        parent = by_id.get(span.parent)
+        assert parent is None or kind_of(parent) in TREE[span.name], \
+            (span, parent)
+        if parent is not None:
+            assert parent.trace == span.trace, (span, parent)
+            assert parent.start <= span.start, (span, parent)
+
+
+class Asker:
+    """A proxy in front of a node, which traces what it passes on."""
+
+    def __init__(self, node, collector):
+        self.node, self.collector = node, collector
+
+    def ask(self, method, path, body=None, flags="01", **headers):
+        trace, parent = os.urandom(16).hex(), os.urandom(8).hex()
+        answer = self.node.http.request(
+            method, path, body, headers={
+                "traceparent": f"00-{trace}-{parent}-{flags}",
+                "tracestate": STATE, **headers})
+        return trace, parent, answer
+
+    def server_span(self, trace, parent, name, status):
+        span = self.collector.wait(trace=trace, name=name)
+        assert span.parent == parent, span
+        assert span.state == STATE, span.state
+        assert span["http.response.status_code"] == status, span
+        return span
+
+    def under(self, parent, name, count=1):
+        """Its children of that name, when there are so many."""
+        found = wait_until(
+            lambda: (lambda s: s if len(s) >= count else None)(
+                self.collector.spans(parent=parent.id, name=name)),
+            lambda: f"{count} {name} under {parent} in\n" + "\n".join(
+                map(repr, self.collector.spans(trace=parent.trace))))
+        for span in found:
+            assert span.trace == parent.trace and span.state == parent.state
+        return found
+
+
+def identified(node):
+    """Peers that said what they can do."""
+    peers = node.get("/api/v1/peers?limit=100").expect(200).json["peers"]
+    return sum(bool(peer["protocols"]) for peer in peers)
+
+
+@contextlib.contextmanager
+def traced_network(count, **options):
+    with Collector() as collector:
+        env = collector.environment(**options.pop("environment", {}))
+        with Network(count, args=PROXIED, env=env, **options) as net:
+            net.wait_connected()
+            for node in net:
+                wait_until(lambda: identified(node) >= count - 1, "identify")
+            yield net, collector
+        the_tree_is_as_promised(collector)
+
+
+def a_publish_is_told_to_its_last_question():
+    with traced_network(3) as (net, collector):
+        wait_until(lambda: net[0].count("mesh_peers") == 2, "mesh")
+        asker = Asker(net[0], collector)
+        for wait in ("quorum", "local"):
+            trace, parent, answer = asker.ask(
+                "POST", f"/api/v1/packages?wait={wait}",
+                record(f"org/{wait}", "1.0.0"))
+            answer.expect(201)
+            server = asker.server_span(trace, parent,
+                                       "POST /api/v1/packages", 201)
+            assert server["http.route"] == "/api/v1/packages"
+            assert server["outcome"] == "ok" and not server.failed
+            publish, = asker.under(server, "souk.publish")
+            assert publish["package.id"] == f"org/{wait}", publish
+            for step in ("souk.validate", "souk.store.commit"):
+                assert asker.under(publish, step)[0]["outcome"] == "ok"
+            told, = asker.under(publish, "gossip.publish")
+            assert told["package.id"] == f"org/{wait}", told
+            assert told["peers_queried"] == 2 and told["outcome"] == "ok"
+            puts = asker.under(publish, "kad.put", 3)
+            keys = {put["kad.key"] for put in puts}
+            assert len(keys) == 3 and all(f"org/{wait}" in k for k in keys), \
+                keys
+            peers = {net[1].id, net[2].id}
+            for put in puts:
+                assert put["outcome"] == "ok", put
+                assert put["peers_queried"] == put["peers_responded"] == 2
+                rpcs = asker.under(put, "kad.rpc", 2)
+                assert {r["peer.id"] for r in rpcs} == peers, rpcs
+                assert {r["outcome"] for r in rpcs} == {"ok"}, rpcs
+                assert "put_value" in {r["rpc.method"] for r in rpcs}
+        heard = collector.wait(lambda s: s["package.id"] == "org/local",
+                               name="gossip.receive")
+        assert heard["outcome"] == "ok" and heard["peer.id"], heard
+        assert heard.resource["service.instance.id"] in peers
+
+
+def a_search_is_told_to_its_last_peer():
+    with traced_network(3) as (net, collector):
+        net[0].publish("org/apple", wait="quorum")
+        net[1].publish("org/apple-pie", wait="quorum")
+        asker = Asker(net[2], collector)
+        trace, parent, answer = asker.ask(
+            "GET", "/api/v1/search?q=apple&fan_out=2")
+        assert answer.expect(200).json["lookup"]["complete"]
+        server = asker.server_span(trace, parent, "GET /api/v1/search", 200)
+        search, = asker.under(server, "souk.search")
+        assert search["fan_out"] == search["peers_queried"] == 2, search
+        assert search["peers_responded"] == search["results"] == 2, search
+        assert search["cache.hit"] is False and search["outcome"] == "ok"
+        local, = asker.under(search, "souk.search.local")
+        assert local["results"] == 2, local
+        peers = asker.under(search, "souk.search.peer", 2)
+        assert {p["peer.id"] for p in peers} == {net[0].id, net[1].id}, peers
+        assert {p["outcome"] for p in peers} == {"ok"}, peers
+        # From the hot cache there is nobody to ask.
+        trace, parent, answer = asker.ask(
+            "GET", "/api/v1/search?q=apple&fan_out=2")
+        server = asker.server_span(trace, parent, "GET /api/v1/search", 200)
+        search, = asker.under(server, "souk.search")
+        assert search["cache.hit"] is True, search
+        assert not collector.spans(parent=search.id)
+        # Nor for a local one.
+        trace, _, _ = asker.ask("GET", "/api/v1/search?q=pie&scope=local")
+        search = collector.wait(trace=trace, name="souk.search")
+        asker.under(search, "souk.search.local")
+        assert not collector.spans(trace=trace, name="souk.search.peer")
+
+
+def a_get_is_told_to_its_last_question():
+    with traced_network(3) as (net, collector):
+        net[0].publish("org/lib", wait="quorum")
+        asker = Asker(net[2], collector)
+        fresh = {"Cache-Control": "no-cache"}
+        trace, parent, answer = asker.ask("GET", "/api/v1/packages/org/lib",
+                                          **fresh)
+        answer.expect(200)
+        route = "/api/v1/packages/{namespace}/{name}"
+        server = asker.server_span(trace, parent, f"GET {route}", 200)
+        get, = asker.under(server, "souk.get")
+        assert get["package.id"] == "org/lib" and get["cache.hit"] is False
+        lookup, = asker.under(get, "kad.get")
+        assert "org/lib" in lookup["kad.key"], lookup
+        assert lookup["outcome"] == "ok" and lookup["results"] == 1, lookup
+        assert lookup["peers_responded"] >= 1 and lookup["hops"] >= 1, lookup
+        rpcs = asker.under(lookup, "kad.rpc", lookup["peers_responded"])
+        assert {r["peer.id"] for r in rpcs} <= {net[0].id, net[1].id}, rpcs
+        assert {r["rpc.method"] for r in rpcs} == {"get_value"}, rpcs
+        # Not there, which is an answer and no failure.
+        trace, parent, answer = asker.ask("GET", "/api/v1/packages/org/none")
+        answer.expect(404)
+        server = asker.server_span(trace, parent, f"GET {route}", 404)
+        get, = asker.under(server, "souk.get")
+        assert server["outcome"] == get["outcome"] == "not_found"
+        assert not server.failed and not get.failed
+
+
+def what_is_refused_says_why():
+    with traced_network(1, private=False) as (net, collector):
+        asker = Asker(net[0], collector)
+
+        def refused(body, status, step, error, authorized=True):
+            trace, parent, answer = asker.ask(
+                "POST", "/api/v1/packages", body,
+                **({} if authorized else {"Authorization": "Bearer no"}))
+            answer.expect(status)
+            server = asker.server_span(trace, parent,
+                                       "POST /api/v1/packages", status)
+            assert server["outcome"] == "error" and not server.failed, server
+            assert server["error.type"] == error, server
+            if step is None:
+                assert not collector.spans(parent=server.id)
+                return
+            publish, = asker.under(server, "souk.publish")
+            failed, = asker.under(publish, step)
+            for span in (publish, failed):
+                assert span["outcome"] == "error" and span.failed, span
+                assert span["error.type"] == error, span
+
+        refused({"id": "org/lib"}, 422, "souk.validate", "schema")
+        refused(record("org/lib"), 401, None, "unauthorized", False)
+        net[0].publish("org/lib")
+        refused(record("org/lib", description="Other."), 409,
+                "souk.store.commit", "version-exists")
+
+
+def who_does_not_answer_is_told_of():
+    with traced_network(3) as (net, collector):
+        net[0].publish("org/lib", wait="quorum")
+        asker, mute = Asker(net[2], collector), net[0]
+        mute.process.send_signal(signal.SIGSTOP)
+        try:
+            trace, parent, answer = asker.ask(
+                "GET", "/api/v1/search?q=lib&fan_out=2&timeout=600ms")
+            assert not answer.expect(200).json["lookup"]["complete"]
+            server = asker.server_span(trace, parent, "GET /api/v1/search",
+                                       200)
+            search, = asker.under(server, "souk.search")
+            assert search["outcome"] == "incomplete", search
+            peers = {p["peer.id"]: p
+                     for p in asker.under(search, "souk.search.peer", 2)}
+            assert peers[net[1].id]["outcome"] == "ok", peers
+            late = peers[mute.id]
+            assert late["outcome"] == late["error.type"] == "timeout", late
+            assert late.failed and late.end - late.start > 400e6, late
+
+            trace, parent, answer = asker.ask(
+                "GET", "/api/v1/packages/org/none?timeout=600ms")
+            answer.expect(504)
+            server = asker.server_span(
+                trace, parent, "GET /api/v1/packages/{namespace}/{name}", 504)
+            assert server["outcome"] == "timeout" and server.failed, server
+            get, = asker.under(server, "souk.get")
+            assert get["outcome"] == "incomplete" and get.failed, get
+            assert get["error.type"] == "lookup-incomplete", get
+            lookup, = asker.under(get, "kad.get")
+            assert lookup["outcome"] == "timeout" and lookup.failed, lookup
+            # The question outlives the lookup by what a peer may take.
+            rpc = collector.wait(
+                lambda s: s["peer.id"] == mute.id, within=20,
+                parent=lookup.id, name="kad.rpc")
+            assert rpc["outcome"] == "timeout" and rpc.failed, rpc
+        finally:
+            mute.process.send_signal(signal.SIGCONT)
+
+
+def connecting_is_told():
+    with traced_network(2) as (net, collector):
+        dial = collector.wait(lambda s: s["peer.id"] == net[0].id,
+                              name="conn.dial")
+        assert dial["outcome"] == "ok" and not dial.parent, dial
+        upgrade = collector.wait(parent=dial.id, name="conn.upgrade")
+        assert upgrade["outcome"] == "ok", upgrade
+        assert upgrade["peer.id"] == net[0].id, upgrade
+        joined = collector.wait(name="node.bootstrap")
+        assert joined["outcome"] == "ok" and joined["results"] >= 1, joined
+        collector.clear()
+        # Nobody listens there; nor is the one who does the one we want.
+        address = net[0].address.split("/p2p/")[0]
+        nobody = f"/ip4/127.0.0.1/tcp/{free_port()}/p2p/{net[0].id}"
+        stranger = f"{address}/p2p/{'12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXw'}" \
+            "DDUA2kj6vnc6iDEp"
+        with Node(bootstrap=[nobody], env=collector.environment()) as lone:
+            missed = collector.wait(lambda s: s["outcome"] == "error",
+                                    name="node.bootstrap")
+            assert missed.failed and missed["error.type"] == "dial-failed"
+            dial = collector.wait(lambda s: s["peer.id"] == net[0].id,
+                                  name="conn.dial")
+            assert dial["outcome"] == "error" and dial.failed, dial
+            lone.post("/api/v1/peers?timeout=5s",
+                      {"multiaddr": stranger}).expect(502)
+            dial = collector.wait(
+                lambda s: s["peer.id"] == stranger.split("/")[-1],
+                name="conn.dial")
+            upgrade = collector.wait(parent=dial.id, name="conn.upgrade")
+            for span in (dial, upgrade):
+                assert span["outcome"] == "error" and span.failed, span
+
+
+def the_environment_is_obeyed():
+    with Collector() as collector:
+        env = collector.environment(
+            OTEL_SERVICE_NAME="market", OTEL_EXPORTER_OTLP_HEADERS=
+            "x-tenant=my%20team , authorization=Bearer%20abc",
+            OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test,"
+            "service.name=not-this")
+        with Node(args=["--standalone", *PROXIED], env=env) as node:
+            asker = Asker(node, collector)
+            trace, _, _ = asker.ask("GET", "/api/v1/search")
+            span = collector.wait(trace=trace, name="souk.search")
+            assert span.resource["service.name"] == "market", span.resource
+            assert span.resource["deployment.environment.name"] == "test"
+            assert span.resource["service.instance.id"] == node.id
+            path, headers = collector.requests[0]
+            assert path == "/v1/traces", path
+            assert headers["x-tenant"] == "my team", headers
+            assert headers["authorization"] == "Bearer abc", headers
+            assert headers["Content-Type"] == "application/x-protobuf"
+            # Who traces nothing is followed in that as well.
+            quiet, _, _ = asker.ask("GET", "/api/v1/search", flags="00")
+            probe, _, _ = asker.ask("GET", "/livez")
+            last, _, _ = asker.ask("GET", "/api/v1/search")
+            collector.wait(trace=last, name="souk.search")
+            assert not collector.spans(trace=quiet)
+            assert not collector.spans(trace=probe)
+        # A parent counts only from a proxy that is trusted.
+        collector.clear()
+        with Node(args=["--standalone"], env=env) as node:
+            trace, _, _ = Asker(node, collector).ask("GET", "/api/v1/search")
+            span = collector.wait(name="GET /api/v1/search")
+            assert span.trace != trace and not span.parent, span
+        before = len(collector.requests)
+        for off in ({"OTEL_SDK_DISABLED": "true"},
+                    {"OTEL_TRACES_SAMPLER": "always_off"},
+                    {"OTEL_TRACES_EXPORTER": "none"},
+                    {"OTEL_TRACES_SAMPLER": "traceidratio",
+                     "OTEL_TRACES_SAMPLER_ARG": "0"}):
+            with Node(args=["--standalone", *PROXIED],
+                      env={**env, **off}) as node:
+                Asker(node, collector).ask("GET", "/api/v1/search")
+        assert len(collector.requests) == before, "what is off sends"
+
+
+def what_waits_is_sent_at_the_end():
+    with Collector() as collector:
+        env = collector.environment(OTEL_BSP_SCHEDULE_DELAY="3600000")
+        with Node(args=["--standalone"], env=env) as node:
+            node.get("/api/v1/search").expect(200)
+            wait_until(lambda: scrape(node).sum("souk_spans_waiting") == 3,
+                       lambda: str(scrape(node).samples["souk_spans_waiting"]))
+            assert not collector.requests
+        assert len(collector.spans(name="souk.search")) == 1
+
+
+def dropped(node, reason):
+    return scrape(node).sum("souk_spans_dropped_total", reason=reason)
+
+
+def exported(node):
+    return scrape(node).sum("souk_spans_exported_total")
+
+
+def what_a_collector_does_not_take_is_counted():
+    with Collector(status=400) as collector:
+        env = collector.environment()
+        with Node(args=["--standalone"], env=env) as node:
+            node.get("/api/v1/search?q=one")
+            wait_until(lambda: dropped(node, "refused") == 3, "refused")
+            wait_until(lambda: any("spans are not taken" in line
+                                   for line in node.lines), "a line in the log")
+            assert collector.seen == 3, "what is refused comes again"
+            collector.status, collector.refuses = 200, 1
+            node.get("/api/v1/search?q=two")
+            wait_until(lambda: dropped(node, "refused") > 3, "one refused")
+            wait_until(lambda: dropped(node, "refused") + exported(node) == 6,
+                       "the others")
+            before = exported(node)
+            # Busy: it comes again, and nothing is lost.
+            collector.status, collector.refuses = 503, 0
+            collector.clear()
+            node.get("/api/v1/search?q=three")
+            wait_until(lambda: collector.seen > 6, "an attempt")
+            collector.status = 200
+            wait_until(lambda: exported(node) == before + 3, "all of them")
+            assert len(collector.spans(name="souk.search")) == 1
+    # Nobody there: the queue fills, the rest is counted, requests go on.
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+           "OTEL_BSP_MAX_QUEUE_SIZE": "8",
+           "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4",
+           "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BSP_EXPORT_TIMEOUT": "200"}
+    with Node(args=["--standalone"], env=env) as node:
+        for _ in range(40):
+            node.get("/api/v1/search").expect(200)
+        wait_until(lambda: dropped(node, "queue-full") > 0, "a full queue")
+        wait_until(lambda: dropped(node, "not-taken") > 0, "a batch let go")
+
+
+# ---- Speed. ----
+
+# Of ten requests: mostly from the hot cache, one through the DHT.
+LOAD = """
+local paths = {"/api/v1/search?q=apple", "/api/v1/packages/org/apple"}
+local n = 0
+request = function()
+  n = n + 1
+  if n % 10 == 0 then
+    return wrk.format("GET", paths[2], {["Cache-Control"] = "no-cache"})
+  end
+  return wrk.format("GET", paths[n % 2 + 1])
+end
+"""
+
+
+def speed(node, script):
+    """Requests a second in one second."""
+    out = subprocess.run(
+        ["wrk", "-t1", "-c8", "-d1s", "-s", script, node.endpoints["http"]],
+        capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in out, out
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+
+
+def ratio_of_speeds(plain, traced, script):
+    """The median of pairs in turn, of as many as a busy machine needs."""
+    ratios = []
+    for node in (plain, traced):
+        speed(node, script)
+    while len(ratios) < 10 or (len(ratios) < 40 and
+                               statistics.median(ratios) < 0.95):
+        if len(ratios) % 2:
+            fast = speed(traced, script)
+            slow = speed(plain, script)
+        else:
+            slow = speed(plain, script)
+            fast = speed(traced, script)
+        ratios.append(fast / slow)
+    return statistics.median(ratios), slow, len(ratios)
+
+
+@contextlib.contextmanager
+def market(env):
+    with Network(2, env=env, args=["--gateway-threads", "1"]) as net:
+        net.wait_connected()
+        net[1].publish("org/apple", wait="quorum")
+        net[0].get("/api/v1/packages/org/apple").expect(200)
+        yield net[0]
+
+
+def a_collector_that_is_away_slows_nobody_down():
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script, \
+            Silence() as silence, market({}) as plain:
+        script.write(LOAD)
+        script.flush()
+        for what, url in (("unreachable", nowhere), ("mute", silence.url)):
+            with market({"OTEL_EXPORTER_OTLP_ENDPOINT": url}) as traced:
+                ratio, rate, pairs = ratio_of_speeds(plain, traced,
+                                                     script.name)
+                lost = sum(dropped(traced, reason)
+                           for reason in ("queue-full", "not-taken"))
+                figure(f"speed with a collector that is {what}: "
+                       f"{ratio:.3f} of {rate:.0f} requests/s without, median "
+                       f"of {pairs} pairs; {lost:.0f} spans dropped")
+                assert lost > 0
+                assert ratio >= 0.95, ratio
+
+
 if __name__ == "__main__":
     run([the_page_on_metrics_lists_them_all,
-         metrics_are_as_prometheus_wants_them, what_happens_is_counted])
+         metrics_are_as_prometheus_wants_them, what_happens_is_counted,
+         a_publish_is_told_to_its_last_question,
+         a_search_is_told_to_its_last_peer,
+         a_get_is_told_to_its_last_question, what_is_refused_says_why,
+         who_does_not_answer_is_told_of, connecting_is_told,
+         the_environment_is_obeyed, what_waits_is_sent_at_the_end,
+         what_a_collector_does_not_take_is_counted,
+         a_collector_that_is_away_slows_nobody_down])

@@ -45,6 +45,9 @@ struct world {
     bool has_outbox;
     struct request *answered[ANSWERS_MAX];
     unsigned answer_count;
+    const struct trace_context *trace; /* of what is in the outbox */
+    struct trace_span *spans;          /* of all nodes, as they ended */
+    unsigned span_count;
 };
 
 static inline wall_ms wall_of(const struct world *w)
@@ -131,14 +134,24 @@ static inline void on_dial(struct world *w, unsigned i,
     w->dials++;
 }
 
+static inline void keep_span(struct world *w, const struct trace_span *s)
+{
+    w->spans = realloc(w->spans, (w->span_count + 1) * sizeof(*w->spans));
+    assert_non_null(w->spans);
+    memcpy(&w->spans[w->span_count++], s, trace_span_size(s));
+}
+
 static inline void perform(struct world *w, unsigned i,
                            const struct node_action *a)
 {
     struct node *n = w->nodes[i];
     unsigned end;
     struct pipe *p = pipe_of(w, i, a->conn, &end);
-    struct outbox_item item = {
-        .id = 1, .namespace = "org", .name = "lib", .version = "1.0.0"};
+    struct outbox_item item = {.id = 1,
+                               .namespace = "org",
+                               .name = "lib",
+                               .version = "1.0.0",
+                               .trace = w->trace};
     struct catalogue_hit hit = {.score = 1};
     struct span out;
 
@@ -175,6 +188,9 @@ static inline void perform(struct world *w, unsigned i,
     case NODE_ANSWER:
         assert_true(w->answer_count < ANSWERS_MAX);
         w->answered[w->answer_count++] = a->request;
+        break;
+    case NODE_SPAN:
+        keep_span(w, a->trace);
         break;
     case NODE_RESOLVE:
         node_resolved(n, a->query, ERR_NOT_FOUND, NULL, 0, w->now);
@@ -281,6 +297,7 @@ static inline void world_release(struct world *w)
     for (unsigned i = 0; i < w->answer_count; i++)
         request_free(w->answered[i]);
     record_release(&w->record);
+    free(w->spans);
     assert_int_equal(0, w->heap.live);
 }
 

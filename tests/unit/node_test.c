@@ -207,8 +207,8 @@ static void what_follows_an_answer_ends_its_stream_only(void **state)
     p = peer_find(n, &w.nodes[1]->self);
     run(&w, 20 * SECONDS);
     for (uint64_t k = 1; k <= PEER_ASKING_MAX + 1; k++)
-        assert_ok(
-            rpc_start(n, &p->id, SPAN_OF(message), true, k << 40, NULL, NULL));
+        assert_ok(rpc_start(n, &p->id, SPAN_OF(message), true, k << 40, NULL,
+                            NULL, NULL));
     f = LIST_ENTRY(peer_link(p)->flows.prev, struct flow, of_link);
     buf_init(&framed, 4096, &mem_libc);
     assert_ok(delim_put(&framed, SPAN_OF(message)));

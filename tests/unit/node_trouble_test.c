@@ -253,6 +253,7 @@ static void a_question_dies_with_one_of_two_connections(void **state)
     s = search(&w, 0);
     act(&w); /* written, and lost with the connection */
     p = pipe_of(&w, 0, l->id, &end);
+    assert(p != NULL);
     p->ends[0].conn = p->ends[1].conn = 0;
     node_conn_closed(w.nodes[0], l->id, ERR_RESET, w.now);
     run(&w, 3 * SECONDS);
