@@ -85,6 +85,9 @@ static enum err find_relevant(struct finding *f)
         f->total_is_exact = true;
         return OK;
     }
+    /* To count them all would take longer than to find the best. */
+    f->total =
+        f->match.packages_known > r->count ? f->match.packages_known : r->count;
     return f->count < f->want ? take_static(f, r->rest_after, r) : OK;
 }
 
@@ -125,5 +128,5 @@ enum err find_page(struct finding *f)
         f->total_is_exact = f->start.total_is_exact;
         return OK;
     }
-    return f->total_is_exact ? OK : count_total(f);
+    return f->total > 0 || f->total_is_exact ? OK : count_total(f);
 }

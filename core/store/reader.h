@@ -114,7 +114,7 @@ struct search_page {
     struct search_hit hits[READER_LIMIT_MAX];
     size_t count;
     uint64_t total;
-    bool total_is_exact; /* else about so many, above READER_COUNT_MAX */
+    bool total_is_exact;            /* else at least so many */
     char cursor[READER_CURSOR_MAX]; /* "": this was the last page */
     struct search_facet *facets;
     size_t facet_count;

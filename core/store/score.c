@@ -2,6 +2,7 @@
 #include "store/score.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/listing.h"
@@ -16,9 +17,15 @@ enum { SATURATION = 3, HITS_MAX = 16 /* counted a phrase */ };
 
 /* How much the text's length dampens a hit: 1 at 256 bytes, eight classes (four
  * times the length) double what is above 0.4. */
-static double dampening(int64_t slot)
+enum { LENGTHS = 1 << SLOT_LENGTH_BITS };
+
+static double *dampenings_new(void)
 {
-    return 0.4 + 0.6 * exp2((slot_length(slot) - 32) / 8.0);
+    double *of = malloc(LENGTHS * sizeof(*of));
+
+    for (int i = 0; of != NULL && i < LENGTHS; i++)
+        of[i] = 0.4 + 0.6 * exp2((i - 32) / 8.0);
+    return of;
 }
 
 /* The columns that phrase |nth| is in, each hit by its column's weight. */
@@ -44,7 +51,8 @@ static void score(const Fts5ExtensionApi *api, Fts5Context *fts,
     int phrases = api->xPhraseCount(fts);
     const void *blob = argc > 0 ? sqlite3_value_blob(argv[0]) : NULL;
     int given = blob ? sqlite3_value_bytes(argv[0]) / (int)sizeof(float) : 0;
-    double damp = dampening(api->xRowid(fts)), sum = 0;
+    const double *dampenings = api->xUserData(fts);
+    double damp = dampenings[slot_length(api->xRowid(fts))], sum = 0;
 
     for (int i = 0; i < phrases; i++) {
         float rarity = 1;
@@ -84,9 +92,16 @@ static fts5_api *find_api(sqlite3 *db)
 enum err score_register(sqlite3 *db)
 {
     fts5_api *api = find_api(db);
+    double *dampenings;
 
-    if (api == NULL ||
-        api->xCreateFunction(api, "souk_score", NULL, score, NULL) != SQLITE_OK)
+    if (api == NULL)
         return ERR_STORE;
-    return OK;
+    dampenings = dampenings_new();
+    if (dampenings == NULL)
+        return ERR_NOMEM;
+    if (api->xCreateFunction(api, "souk_score", dampenings, score, free) ==
+        SQLITE_OK)
+        return OK;
+    free(dampenings);
+    return ERR_STORE;
 }

@@ -471,7 +471,8 @@ static void paging_goes_on_behind_the_ranked_candidates(void **state)
     options.cursor = cursor;
     do {
         assert_ok(reader_search(r, &q, &options, &page));
-        assert_int_equal(2600, page.total);
+        assert_false(page.total_is_exact);
+        assert_in_range(page.total, 1000, 2600);
         for (size_t i = 0; i < page.count; i++) {
             int nth = atoi(page.hits[i].entry.id.name + 1);
 
