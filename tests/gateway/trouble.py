@@ -40,6 +40,8 @@ def a_core_that_stands_is_told_of():
             wait_until(lambda: faults.is_standing, "to stand")
             start = time.monotonic()
             ask(node, "listPeers").problem(503, "busy")
+            # Why is told without the core.
+            ask(node, "getLimits").expect(200)
             assert time.monotonic() - start < 11.5
             wait_until(lambda: ask(node, "livez").status == 503, "death", 5)
             ask(node, "health", "verbose").expect(503)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -140,10 +141,51 @@ static void err_codes_are_made_from_the_names(void **state)
     assert_string_equal("ok", err_code(OK));
 }
 
+static void a_budget_gives_more_than_it_has(void **state)
+{
+    struct test_heap heap;
+    struct budget all, one;
+    void *a, *b, *grown;
+
+    (void)state;
+    test_heap_init(&heap);
+    budget_init(&all, 1000, &heap.mem);
+    budget_init(&one, 600, &all.mem);
+    a = mem_try(&all.mem, NULL, 1000);
+    assert_non_null(a);
+    assert_int_equal(1000, all.used);
+    assert_null(mem_try(&all.mem, NULL, 1));
+    assert_int_equal(1, all.refused);
+    /* Less is always possible, more only within the bound. */
+    a = mem_try(&all.mem, a, 300);
+    assert_int_equal(300, all.used);
+    b = mem_try(&one.mem, NULL, 600);
+    assert_non_null(b);
+    memset(b, 1, 600);
+    assert_null(mem_try(&one.mem, b, 601));
+    assert_int_equal(1, one.refused);
+    assert_null(mem_try(&all.mem, a, SIZE_MAX));
+    /* What is below says no: nothing is counted as used. */
+    mem_free(&one.mem, b);
+    test_heap_fail(&heap, 1);
+    assert_null(mem_try(&one.mem, NULL, 100));
+    assert_int_equal(0, one.used);
+    grown = mem_try(&one.mem, NULL, 100);
+    memset(grown, 7, 100);
+    grown = mem_try(&one.mem, grown, 400);
+    assert_int_equal(7, ((uint8_t *)grown)[99]);
+    mem_free(&one.mem, grown);
+    mem_free(&all.mem, a);
+    budget_release(&one);
+    budget_release(&all);
+    assert_int_equal(0, heap.live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buf_keeps_bytes_in_order_and_its_limit),
+        cmocka_unit_test(a_budget_gives_more_than_it_has),
         cmocka_unit_test(buf_survives_a_failed_allocation),
         cmocka_unit_test(heap_pops_what_a_linear_scan_would),
         cmocka_unit_test(map_hash_is_siphash_2_4),

@@ -308,6 +308,72 @@ static void connections_beyond_the_limits_are_refused(void **state)
     world_release(&w);
 }
 
+static struct usage usage_of(const struct node *n, enum usage_id id)
+{
+    struct usages all = {0};
+
+    node_usage(n, &all);
+    return all.of[id];
+}
+
+static void one_address_takes_all_the_connections(void **state)
+{
+    struct ed25519_keypair key = fixture_key(1);
+    struct node_config config = {.network = network_find("souk"),
+                                 .identity = &key,
+                                 .agent = "souk/test",
+                                 .conns_ip_max = 2};
+    struct multiaddr one, other;
+    struct usage u;
+    struct node *n;
+    struct world w;
+    conn_id conn;
+
+    (void)state;
+    assert_ok(multiaddr_parse(&one, SPAN_LIT("/ip4/198.51.100.1/tcp/1")));
+    assert_ok(multiaddr_parse(&other, SPAN_LIT("/ip4/198.51.100.2/tcp/1")));
+    world_init(&w);
+    n = node_new(&config, w.now, wall_of(&w), &w.rng, &w.heap.mem, NULL);
+    node_start(n, w.now, wall_of(&w));
+    assert_ok(node_conn_accepted(n, &one, w.now, &conn));
+    assert_ok(node_conn_accepted(n, &one, w.now, &conn));
+    assert_int_equal(2, usage_of(n, USAGE_CONNS_IP).use);
+    assert_err(ERR_LIMIT, node_conn_accepted(n, &one, w.now, &conn));
+    assert_ok(node_conn_accepted(n, &other, w.now, &conn));
+    u = usage_of(n, USAGE_CONNS_IP);
+    assert_int_equal(2, u.limit);
+    assert_int_equal(2, u.use);
+    assert_int_equal(1, u.refused);
+    assert_int_equal(3, usage_of(n, USAGE_CONNS).use);
+    assert_int_equal(0, usage_of(n, USAGE_CONNS).refused);
+    node_free(n);
+    world_release(&w);
+}
+
+static void more_terms_are_provided_than_is_set(void **state)
+{
+    struct world w;
+    struct node *n;
+    struct usage u;
+    char term[16];
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, (struct node_config){.terms_max = 3});
+    for (int i = 0; i < 5; i++) {
+        snprintf(term, sizeof(term), "term%d", i);
+        node_load_term(n, span_str(term), 1);
+    }
+    u = usage_of(n, USAGE_TERMS);
+    assert_int_equal(3, u.limit);
+    assert_int_equal(3, u.use);
+    assert_int_equal(2, u.refused);
+    n = add(&w, (struct node_config){.has_no_terms = true});
+    node_load_term(n, SPAN_LIT("term"), 1);
+    assert_int_equal(0, usage_of(n, USAGE_TERMS).use);
+    world_release(&w);
+}
+
 /* ---- Memory. ---- */
 
 static void story(struct world *w)
@@ -412,6 +478,8 @@ int main(void)
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
         cmocka_unit_test(connections_beyond_the_limits_are_refused),
+        cmocka_unit_test(one_address_takes_all_the_connections),
+        cmocka_unit_test(more_terms_are_provided_than_is_set),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
 

@@ -567,6 +567,27 @@ static void versions_of_anothers_package_are_bounded(void **state)
     assert_err(ERR_LIMIT,
                fixture_accept(s, "acme/tool", "2.0.0", "", 3, 9999, false));
     assert_int_equal(STORE_VERSIONS_MAX, fixture_counts(s).versions);
+    assert_int_equal(1, fixture_counts(s).versions_refused);
+    store_close(s);
+}
+
+static void a_full_outbox_takes_no_publish(void **state)
+{
+    struct store_config config = fixture_config(NULL);
+    struct store *s;
+
+    (void)state;
+    config.outbox_max = 2;
+    s = fixture_open(&config);
+    assert_ok(fixture_publish(s, "acme/a", "1.0.0", ""));
+    assert_ok(fixture_publish(s, "acme/b", "1.0.0", ""));
+    assert_int_equal(0, fixture_counts(s).outbox_refused);
+    assert_err(ERR_BUSY, fixture_publish(s, "acme/c", "1.0.0", ""));
+    assert_int_equal(1, fixture_counts(s).outbox_refused);
+    assert_int_equal(2, fixture_counts(s).outbox);
+    assert_int_equal(2, fixture_counts(s).packages); /* nothing half-done */
+    assert_ok(fixture_do_free(s, job_outbox_done(1)));
+    assert_ok(fixture_publish(s, "acme/c", "1.0.0", ""));
     store_close(s);
 }
 
@@ -676,6 +697,7 @@ int main(void)
         cmocka_unit_test(outbox_holds_what_is_not_announced_yet),
         cmocka_unit_test(others_packages_are_evicted_the_worst_first),
         cmocka_unit_test(versions_of_anothers_package_are_bounded),
+        cmocka_unit_test(a_full_outbox_takes_no_publish),
         cmocka_unit_test(pin_drops_what_others_claimed_in_the_namespace),
         cmocka_unit_test(rejudging_a_large_namespace_ends),
         cmocka_unit_test(index_lists_every_package_once),
