@@ -300,8 +300,7 @@ enum err gossip_on_rpc(struct gossip *g, const struct peer_id *peer,
     TRY(admit(g, p, rpc, now));
 
     arena_reset(&g->arena);
-    msg =
-        wire__gossip_rpc__unpack(arena_allocator(&g->arena), rpc.len, rpc.data);
+    msg = wire_unpack(&wire__gossip_rpc__descriptor, &g->arena, rpc);
     if (msg == NULL) {
         bool is_refused = g->arena.refused;
 

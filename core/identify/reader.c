@@ -142,8 +142,7 @@ enum err identify_reader_finish(struct identify_reader *r,
     if (r->message_count == 0 || !delim_is_between(&r->delim))
         return ERR_PROTO;
     arena_reset(&r->arena);
-    m = wire__identify__unpack(arena_allocator(&r->arena), heard.len,
-                               heard.data);
+    m = wire_unpack(&wire__identify__descriptor, &r->arena, heard);
     if (m == NULL)
         return r->arena.refused ? ERR_NOMEM : ERR_PROTO;
     TRY(check_key(m, remote));

@@ -151,8 +151,8 @@ static enum err check_signature(const Wire__Envelope *envelope,
 static enum err open_payload(struct span payload, const struct peer_id *remote,
                              struct arena *arena, struct record *out)
 {
-    Wire__PeerRecord *record = wire__peer_record__unpack(
-        arena_allocator(arena), payload.len, payload.data);
+    Wire__PeerRecord *record =
+        wire_unpack(&wire__peer_record__descriptor, arena, payload);
 
     if (record == NULL)
         return ERR_PROTO;
@@ -170,7 +170,7 @@ static enum err open_envelope(struct span bytes, const struct peer_id *remote,
                               struct arena *arena, struct record *out)
 {
     Wire__Envelope *envelope =
-        wire__envelope__unpack(arena_allocator(arena), bytes.len, bytes.data);
+        wire_unpack(&wire__envelope__descriptor, arena, bytes);
 
     if (envelope == NULL ||
         !span_eq(wire_span(envelope->payload_type), SPAN_OF(record_type)))

@@ -12,8 +12,7 @@ enum err message_decode(struct arena *arena, struct span bytes,
 
     if (bytes.len > KAD_MESSAGE_MAX)
         return ERR_FRAME_SIZE;
-    m = wire__kad_message__unpack(arena_allocator(arena), bytes.len,
-                                  bytes.data);
+    m = wire_unpack(&wire__kad_message__descriptor, arena, bytes);
     if (m == NULL)
         return arena->refused ? ERR_NOMEM : ERR_PROTO;
     if ((unsigned)m->type > KAD_PING)

@@ -105,8 +105,7 @@ enum err consume_payload(const struct noise_config *config,
     enum err err;
 
     arena_init(&arena, DECODE_MAX, mem);
-    msg = wire__noise_payload__unpack(arena_allocator(&arena), bytes.len,
-                                      bytes.data);
+    msg = wire_unpack(&wire__noise_payload__descriptor, &arena, bytes);
     err = msg != NULL ? verify(config, x25519, msg, out) : ERR_PROTO;
     arena_release(&arena);
     return err;

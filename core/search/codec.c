@@ -92,8 +92,7 @@ enum err search_request_decode(struct span msg, struct search_request *r,
     if (msg.len > SEARCH_REQUEST_MAX)
         return ERR_FRAME_SIZE;
     arena_init(&arena, REQUEST_DECODED_MAX, mem);
-    decoded = wire__search_request__unpack(arena_allocator(&arena), msg.len,
-                                           msg.data);
+    decoded = wire_unpack(&wire__search_request__descriptor, &arena, msg);
     if (decoded != NULL)
         err = take_request(decoded, r);
     else
@@ -275,8 +274,7 @@ enum err search_response_decode(struct span msg, struct search_response *r,
         return ERR_FRAME_SIZE;
     TRY(borrow_records(msg, r));
     arena_init(&arena, RESPONSE_DECODED_MAX, mem);
-    decoded = wire__search_response__unpack(arena_allocator(&arena), msg.len,
-                                            msg.data);
+    decoded = wire_unpack(&wire__search_response__descriptor, &arena, msg);
     if (decoded != NULL)
         err = take_response(decoded, r);
     else

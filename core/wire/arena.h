@@ -15,7 +15,7 @@
  *
  *      struct arena a;
  *      arena_init(&a, KAD_DECODE_MAX, mem);
- *      msg = wire__kad_message__unpack(arena_allocator(&a), n, bytes);
+ *      msg = wire_unpack(&wire__kad_message__descriptor, &a, bytes);
  *      …                          NULL: malformed, or too large decoded
  *      arena_reset(&a);           forgets the message, keeps a block
  *      arena_release(&a); */
@@ -38,5 +38,13 @@ void arena_release(struct arena *a);
 /* Aligned for anything, not zeroed; NULL at the limit or without memory. */
 void *arena_alloc(struct arena *a, size_t n);
 ProtobufCAllocator *arena_allocator(struct arena *a);
+
+/* Decode a message of |type| into |a|.  NULL: malformed, or too large decoded
+ * (then |a| refused).  protobuf-c takes a field number 0 for an unknown field
+ * and would write it again; no other implementation reads it, so it is refused
+ * here.
+ * spec: protobuf.dev/programming-guides/encoding: field numbers begin at 1 */
+void *wire_unpack(const ProtobufCMessageDescriptor *type, struct arena *a,
+                  struct span bytes);
 
 #endif /* WIRE_ARENA_H */

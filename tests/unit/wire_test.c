@@ -377,6 +377,33 @@ static void a_gossip_message_is_packed_otherwise(void **state)
     arena_release(&a);
 }
 
+static void a_field_zero_is_handed_on(void **state)
+{
+    static const char *const cases[] = {
+        "0001",             /* by itself, */
+        "800001",           /* not in its shortest form, */
+        "82800001 78",      /* the same with bytes, */
+        "0a02 080008 0001", /* behind a subscription, */
+        "0a05 0800 8000 01" /* and in one. */
+    };
+    bool any_was_let_through = false;
+    struct arena a;
+
+    (void)state;
+    arena_init(&a, 1 << 16, &mem_libc);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        HEX(bytes, 64, cases[i]);
+
+        any_was_let_through |=
+            wire__gossip_rpc__unpack(arena_allocator(&a), bytes.len,
+                                     bytes.data) != NULL;
+        assert_null(wire_unpack(&wire__gossip_rpc__descriptor, &a, bytes));
+        arena_reset(&a);
+    }
+    assert_true(any_was_let_through); /* or there is nothing to guard against */
+    arena_release(&a);
+}
+
 static void a_name_ends_at_a_zero_byte(void **state)
 {
     HEX(bytes, 64,
@@ -451,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_kad_field_has_another_number),
         cmocka_unit_test(an_empty_message_is_something),
         cmocka_unit_test(a_gossip_message_is_packed_otherwise),
+        cmocka_unit_test(a_field_zero_is_handed_on),
         cmocka_unit_test(a_name_ends_at_a_zero_byte),
         cmocka_unit_test(a_search_changes_on_its_way),
     };
