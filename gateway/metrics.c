@@ -208,6 +208,12 @@ static enum err write_status(struct gateway *g, struct buf *out)
           now > s.started_at ? (double)(now - s.started_at) / (double)SECONDS
                              : 0);
     COUNTER("p2p_received_bytes_total", "Bytes from peers.", s.bytes_in);
+    COUNTER("p2p_dials_failed_total", "Peers that no dial reached.",
+            s.dials_failed);
+    COUNTER("p2p_names_failed_total", "DNS questions that failed.",
+            s.names_failed);
+    COUNTER("souk_clock_jumps_total", "Times the wall clock was set.",
+            s.clock_jumps);
     COUNTER("p2p_sent_bytes_total", "Bytes to peers.", s.bytes_out);
     return OK;
 }
@@ -325,6 +331,8 @@ static enum err write_store(struct gateway *g, struct buf *out)
             counts.evicted);
     GAUGE("souk_store_waiting_jobs", "Writes waiting.",
           worker.urgent + worker.behind);
+    COUNTER("souk_store_failures_total",
+            "Transactions that could not be written.", counts.failures);
     COUNTER("souk_store_commits_total", "Transactions.", worker.commits);
     TRY(write_tiers(g, true, cache.hits, out));
     TRY(write_tiers(g, false, cache.misses, out));

@@ -253,7 +253,7 @@ static void add_cors(struct MHD_Response *mr, const struct exchange *x)
     add(mr, "Access-Control-Max-Age", a.max_age);
     if (a.allow_methods == NULL && a.allow_origin != NULL && origin.len > 0)
         add(mr, "Access-Control-Expose-Headers", CORS_EXPOSE_HEADERS);
-    add(mr, "Vary", "Accept-Encoding, Origin");
+    add(mr, "Vary", "Origin");
 }
 
 static void add_headers(struct MHD_Response *mr, const struct exchange *x)

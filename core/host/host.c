@@ -110,6 +110,7 @@ void host_status_renew(struct host *h, tstamp now)
     s.is_draining = h->phase != HOST_SERVING;
     s.store_writes = store_writes(h->config.store);
     s.loop_lag = worst_lag(h);
+    s.clock_jumps = h->clock_jumps;
     s.outbox = counts.outbox;
     node_metrics(h->node, &m);
     uv_mutex_lock(&h->core.status_lock);
@@ -198,6 +199,24 @@ static void tell_room(struct host *h)
     telemetry_lost(t, lost);
 }
 
+static wall_ms wall_offset(void)
+{
+    return clock_wall() - (wall_ms)(clock_now() / MILLISECONDS);
+}
+
+/* Records, bans and what is saved are judged by the wall clock. */
+static void watch_clock(struct host *h)
+{
+    wall_ms offset = wall_offset(), by = offset - h->wall_offset;
+
+    h->wall_offset = offset;
+    if (by < CLOCK_JUMP_MS && by > -CLOCK_JUMP_MS)
+        return;
+    h->clock_jumps++;
+    log_warn(h->config.log, "host", "the clock was set by_s=%.1f",
+             (double)by / 1000);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct host *h = timer->data;
@@ -208,6 +227,7 @@ static void on_tick(uv_timer_t *timer)
 
     h->ticked_at = now;
     saved_check(h);
+    watch_clock(h);
     h->lag_at = (h->lag_at + 1) % LAG_TICKS;
     h->lag[h->lag_at] = late;
     tell_room(h);
@@ -422,6 +442,7 @@ enum err host_run(struct host *h)
     tstamp now = clock_now();
 
     h->started_at = h->ticked_at = now;
+    h->wall_offset = wall_offset();
     listeners_start(h);
     node_start(h->node, now, clock_wall());
     host_settle(h);

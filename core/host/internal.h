@@ -31,6 +31,7 @@ enum {
     ACCEPT_TURN = 64,
     LISTENERS_MAX = STATUS_ADDRS_MAX,
     TICK_MS = 250,
+    CLOCK_JUMP_MS = 1000,
     LAG_TICKS = 4,        /* the worst lag is that of the last second */
     NOTED_NAME_MAX = 512, /* of a traced publish: NS/NAME@VERSION */
     HELD_MAX = 4096,      /* outbox ids the store's queue had no room for */
@@ -128,6 +129,8 @@ struct host {
     size_t held_count;
     uint64_t saves_refused, accepts_refused, held_refused;
     uint64_t failures_seen; /* of the store */
+    wall_ms wall_offset;    /* of the wall clock from the monotonic one */
+    uint64_t clock_jumps;
 };
 
 /* host.c */

@@ -29,6 +29,10 @@ static void finish(struct resolve *r)
     struct host *h = r->host;
 
     h->resolving--;
+    if (r->err != OK && r->err != ERR_CANCELLED)
+        log_info(h->config.log, "host",
+                 "name not resolved name=%s reason=\"%s\"", r->name,
+                 err_text(r->err));
     node_resolved(h->node, r->query, r->err, r->addrs, r->count, clock_now());
     free(r);
     host_settle(h);

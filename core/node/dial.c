@@ -87,6 +87,7 @@ static void dial_fail(struct node *n, struct dial *d)
     p->dial_failures++;
     p->dial_not_before =
         n->now + (wait < DIAL_BACKOFF_MAX ? wait : DIAL_BACKOFF_MAX);
+    n->count.dials_failed++;
     log_info(n->log, "node", "dial failed peer=%s reason=\"%s\"",
              peer_id_format(&p->id, text), err_text(err));
     if (err != ERR_LIMIT) /* that is ours */
@@ -307,6 +308,23 @@ static bool leads_to(const struct multiaddr *a, const struct peer_id *peer)
     return !multiaddr_peer(a, &told) || peer_id_eq(&told, peer);
 }
 
+/* A bare IP, as a name leads to one, with the port of the name. */
+static bool give_port(struct multiaddr *a, uint16_t port)
+{
+    struct span rest = multiaddr_span(a);
+    struct multiaddr_part part;
+    uint8_t ip[16];
+    size_t len;
+
+    if (!multiaddr_next(&rest, &part) || rest.len > 0 ||
+        (part.code != MULTIADDR_IP4 && part.code != MULTIADDR_IP6))
+        return false;
+    len = part.value.len;
+    memcpy(ip, part.value.data, len);
+    multiaddr_from_ip(a, SPAN(ip, len), port);
+    return true;
+}
+
 void node_resolved(struct node *n, uint32_t query, enum err err,
                    const struct multiaddr *addrs, size_t count, tstamp now)
 {
@@ -327,20 +345,15 @@ void node_resolved(struct node *n, uint32_t query, enum err err,
         return;
     }
     d->resolving--;
-    if (err != OK)
+    if (err != OK) {
+        n->count.names_failed++;
         d->last = err;
+    }
     for (size_t i = 0; i < count; i++) {
         struct multiaddr a = addrs[i];
-        struct endpoint e;
 
-        if (r->port != 0) { /* a bare IP: give it the port of the name */
-            if (!multiaddr_endpoint(&a, &e))
-                continue;
-            multiaddr_from_ip(&a, SPAN(e.ip, e.kind == ENDPOINT_IP4 ? 4u : 16u),
-                              r->port);
-        } else if (!leads_to(&a, &p->id)) {
+        if (r->port != 0 ? !give_port(&a, r->port) : !leads_to(&a, &p->id))
             continue;
-        }
         multiaddr_strip_peer(&a);
         if (dial_may_use(n, &a, d->is_operators))
             add_candidate(d, &a, (uint8_t)(r->depth + 1));

@@ -94,6 +94,7 @@ enum {
 #define DUPLICATE_GRACE                                   \
     (5 * SECONDS) /* before a second connection is closed \
                    */
+#define INCOMPLETE_TOLD_EVERY (1 * SECONDS)
 #define TRIM_GRACE (30 * SECONDS)
 #define GET_EARLY_WITHIN (1 * SECONDS) /* … for a first peer */
 #define OUTBOX_RETRY (5 * SECONDS)
@@ -451,6 +452,8 @@ struct node {
     struct buf signed_record;
     uint64_t signed_seq;
 
+    tstamp incomplete_at; /* when the next incomplete answer may be told of */
+    unsigned incomplete_count;
     tstamp seek_at;
     duration seek_wait;
     struct rpc *kad_rpcs; /* map by kad's id */
@@ -502,6 +505,7 @@ struct node {
         uint64_t searches_refused, peers_evicted, terms_refused;
         uint64_t waiting_refused, gossip_dropped, pushes_refused;
         uint64_t px_refused;
+        uint64_t dials_failed, names_failed;
     } count;
     struct histogram lookups[LOOKUP_OPS][LOOKUP_OUTCOMES];
     struct histogram scores; /* of connected peers, once a second */

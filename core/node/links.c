@@ -126,13 +126,16 @@ static void choose_link(struct node *n, struct peer *p)
 
 /* ---- Up and down. ---- */
 
-static void log_link(struct node *n, const struct link *l, const char *what)
+static void log_link(struct node *n, const struct link *l, const char *what,
+                     enum err why)
 {
     char peer[PEER_ID_TEXT_MAX], addr[MULTIADDR_TEXT_MAX];
 
-    log_info(n->log, "node", "%s peer=%s addr=%s direction=%s", what,
+    log_info(n->log, "node", "%s peer=%s addr=%s direction=%s%s%s%s", what,
              peer_id_format(&l->peer->id, peer),
-             multiaddr_format(&l->addr, addr), l->is_outbound ? "out" : "in");
+             multiaddr_format(&l->addr, addr), l->is_outbound ? "out" : "in",
+             why ? " reason=\"" : "", why ? err_text(why) : "",
+             why ? "\"" : "");
 }
 
 static void link_up(struct node *n, struct link *l)
@@ -155,7 +158,7 @@ static void link_up(struct node *n, struct link *l)
     l->peer = p;
     list_push_back(&p->links, &l->of_peer);
     list_remove(&p->idle);
-    log_link(n, l, "peer connected");
+    log_link(n, l, "peer connected", OK);
     if (l->is_outbound)
         peer_add_addr(n, p, &l->addr, true);
     choose_link(n, p);
@@ -180,6 +183,8 @@ static void peer_down(struct node *n, struct peer *p)
     buf_clear(&p->control);
     buf_shrink(&p->control);
     kad_peer_disconnected(n->kad, &p->id, n->now);
+    if (n->links == NULL && !n->is_draining)
+        log_warn(n->log, "node", "no peer is connected");
     connects_done(n, p, ERR_CLOSED, "the peer closed the connection");
     /* The connection may have died under questions that another may carry. */
     if (p->waiting_count > 0 && dial_start(n, p, false) != OK)
@@ -216,7 +221,7 @@ void link_gone(struct node *n, struct link *l, enum err err)
     n->outbound_count -= l->is_outbound;
     list_push_back(&n->gone, &l->of_gone);
     if (p != NULL) {
-        log_link(n, l, "peer disconnected");
+        log_link(n, l, "peer disconnected", err);
         l->peer = NULL;
         if (list_is_empty(&p->links))
             peer_down(n, p);

@@ -633,6 +633,8 @@ void node_status(const struct node *n, struct node_status *out)
         .bytes_in = n->count.bytes_in,
         .bytes_out = n->count.bytes_out,
         .outbox = n->outbox.count,
+        .dials_failed = n->count.dials_failed,
+        .names_failed = n->count.names_failed,
     };
     for (size_t i = 0; i < 6; i++) {
         out->rpcs_in += k.requests[i];

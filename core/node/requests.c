@@ -3,6 +3,26 @@
 
 /* The gateway's requests: each ends exactly once, by its deadline. */
 
+/* An outage shows in the log by one line a second, however many ask. */
+static void tell_incomplete(struct node *n, const struct request *r)
+{
+    bool is_search = r->type == REQUEST_SEARCH;
+
+    if ((r->type != REQUEST_GET && !is_search) || r->lookup.complete ||
+        r->lookup.reason == NULL || r->err == ERR_CANCELLED)
+        return;
+    n->incomplete_count++;
+    if (n->now < n->incomplete_at)
+        return;
+    log_info(n->log, "node",
+             "incomplete op=%s reason=%s asked=%u answered=%u count=%u",
+             is_search ? "search" : "get", r->lookup.reason,
+             r->lookup.peers_queried, r->lookup.peers_responded,
+             n->incomplete_count);
+    n->incomplete_count = 0;
+    n->incomplete_at = n->now + INCOMPLETE_TOLD_EVERY;
+}
+
 void request_answer(struct node *n, struct pending *p, enum err err,
                     const char *detail)
 {
@@ -18,6 +38,7 @@ void request_answer(struct node *n, struct pending *p, enum err err,
     r->err = err;
     r->node_state = NULL;
     r->lookup.elapsed = n->now - p->started_at;
+    tell_incomplete(n, r);
     if (detail != NULL)
         (void)snprintf(r->detail, sizeof(r->detail), "%s", detail);
     a->act.request = r;
@@ -264,6 +285,7 @@ static void disconnect_peer(struct node *n, struct pending *p)
 {
     const struct request_peers *in = &p->request->in.peers;
     struct peer *peer = peer_find(n, &in->peer);
+    char text[PEER_ID_TEXT_MAX];
     enum err err = OK;
 
     if (in->ban) {
@@ -271,6 +293,8 @@ static void disconnect_peer(struct node *n, struct pending *p)
             n->reputation, &in->peer,
             in->ban_ms > 0 ? n->wall + in->ban_ms : WALL_MS_FOREVER, n->wall);
         kad_peer_forget(n->kad, &in->peer, n->now);
+        log_info(n->log, "node", "peer banned peer=%s reason=operator",
+                 peer_id_format(&in->peer, text));
     } else if (peer == NULL) {
         err = ERR_NOT_FOUND;
     }

@@ -20,8 +20,9 @@ enum err db_err(const struct db *db, int rc, const char *what)
     default:
         break;
     }
-    log_error(db->log, "store", "%.60s: %s (%d)", what,
-              db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc);
+    log_line(db->log, db->is_failing ? LOG_DEBUG : LOG_ERROR, "store",
+             "%.60s: %s (%d)", what,
+             db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc);
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

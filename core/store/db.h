@@ -30,6 +30,7 @@ struct db {
     sqlite3_stmt *statements[SQL_COUNT];
     const struct log *log;
     bool is_borrowed; /* the handle belongs to another struct db */
+    bool is_failing;  /* what goes wrong has been told */
 };
 
 /* |flags|: SQLITE_OPEN_… */

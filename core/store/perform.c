@@ -71,6 +71,7 @@ static void tell(struct store *s, enum err err)
     bool did = atomic_load(&s->shown.writes);
 
     atomic_store(&s->shown.writes, err == OK);
+    s->db.is_failing = err != OK; /* told once, not at each try */
     if (err != OK)
         atomic_fetch_add(&s->shown.failures, 1);
     if (err != OK && did)

@@ -289,9 +289,9 @@ static enum err open_store(struct store *s, const struct store_config *config,
     TRY(score_register(s->db.handle));
     TRY(load_files(s, config, why));
     TRY(read_tally(s));
+    atomic_store(&s->shown.writes, true);
     TRY(chores_start(s, wall));
     shown_update(s);
-    atomic_store(&s->shown.writes, true);
     return OK;
 }
 

@@ -65,7 +65,8 @@ static void announced(struct exchange *x, struct request *r)
     answer(x, r->requested, r->acked);
 }
 
-/* The package is safe; nobody can say how far it came beyond us. */
+/* The package is safe; nobody can say how far it came beyond us.  Or it still
+ * waits for the store: done then, and the same again is answered 200. */
 static void expired(struct exchange *x)
 {
     struct publish *p = x->work;
@@ -73,7 +74,9 @@ static void expired(struct exchange *x)
     if (p->is_committed)
         answer(x, 0, 0);
     else
-        exchange_refuse(x, ERR_BUSY, "the store did not answer in time");
+        exchange_refuse(x, ERR_BUSY,
+                        "the store did not answer in time; it may still be"
+                        " done, and to ask for the same again is safe");
 }
 
 static void wait_for_network(struct exchange *x, int64_t outbox_id)

@@ -46,6 +46,9 @@ struct node_status {
     /* Messages: new and accepted, sent, refused. */
     uint64_t gossip_received, gossip_sent, gossip_rejected;
     uint64_t bytes_in, bytes_out;
+    uint64_t dials_failed; /* no address of the peer answered */
+    uint64_t names_failed; /* DNS questions */
+    uint64_t clock_jumps;  /* the wall clock was set, by a second and more */
 };
 
 #endif /* SOUK_STATUS_H */

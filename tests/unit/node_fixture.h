@@ -43,6 +43,8 @@ struct world {
     unsigned dials; /* to where nobody is: neither accepted nor refused */
     struct record record;
     bool has_outbox;
+    bool has_names; /* each leads to |named|, a bare IP */
+    struct multiaddr named;
     struct request *answered[ANSWERS_MAX];
     unsigned answer_count;
     const struct trace_context *trace; /* of what is in the outbox */
@@ -193,7 +195,8 @@ static inline void perform(struct world *w, unsigned i,
         keep_span(w, a->trace);
         break;
     case NODE_RESOLVE:
-        node_resolved(n, a->query, ERR_NOT_FOUND, NULL, 0, w->now);
+        node_resolved(n, a->query, w->has_names ? OK : ERR_NOT_FOUND, &w->named,
+                      w->has_names, w->now);
         break;
     case NODE_NONE:
     case NODE_ACCEPT:

@@ -206,6 +206,37 @@ static void pushes_without_end_are_all_gone_through(void **state)
     world_release(&w);
 }
 
+static void a_name_leads_nowhere(void **state)
+{
+    static const uint8_t ip[] = {10, 0, 0, 1};
+    struct request *r;
+    struct multiaddr a;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, (struct node_config){0});
+    (void)add(&w, (struct node_config){0});
+    w.named.len = 5;
+    w.named.bytes[0] = MULTIADDR_IP4;
+    memcpy(w.named.bytes + 1, ip, sizeof(ip));
+    for (unsigned i = 0; i < 2; i++) {
+        w.has_names = i == 1; /* DNS fails, and recovers */
+        assert_ok(
+            multiaddr_parse(&a, SPAN_LIT("/dns4/node.example.org/tcp/4001")));
+        assert_ok(multiaddr_add_peer(&a, &w.nodes[1]->self));
+        r = request_new(REQUEST_CONNECT, w.now + 20 * SECONDS);
+        r->in.peers.addr = a;
+        (void)submit(&w, 0, r);
+        run(&w, 5 * SECONDS);
+        assert_true(is_answered(&w, r));
+        assert_err(i == 1 ? OK : ERR_DIAL_FAILED, r->err);
+    }
+    assert_true(w.nodes[0]->count.names_failed > 0);
+    assert_true(w.nodes[0]->count.dials_failed > 0);
+    world_release(&w);
+}
+
 /* ---- Two connections of one peer. ---- */
 
 /* A second one, dialled by node 1. */
@@ -514,6 +545,7 @@ int main(void)
         cmocka_unit_test(an_identify_that_fails_once_is_never_asked_for_again),
         cmocka_unit_test(who_never_says_who_it_is_is_asked_for_ever),
         cmocka_unit_test(pushes_without_end_are_all_gone_through),
+        cmocka_unit_test(a_name_leads_nowhere),
         cmocka_unit_test(a_question_dies_with_one_of_two_connections),
         cmocka_unit_test(a_question_is_asked_over_a_connection_that_ends),
         cmocka_unit_test(
