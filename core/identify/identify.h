@@ -94,10 +94,13 @@ void identify_reader_free(struct identify_reader *r);
 MUST_USE enum err identify_reader_recv(struct identify_reader *r,
                                        struct span *in);
 /* The stream ended: what was said by |remote|, whom the handshake proved.
- * |*info| lives as long as |r|.  ERR_PROTO (no message, or one cut short, or no
- * key), ERR_WRONG_PEER (another's key), ERR_NOMEM. */
+ * |*info| lives as long as |r|.  A push may leave out anything, which then is
+ * as it was; js leaves out the key.  ERR_PROTO (no message, or one cut short,
+ * or no key where there must be one), ERR_WRONG_PEER (another's key),
+ * ERR_NOMEM. */
 MUST_USE enum err identify_reader_finish(struct identify_reader *r,
                                          const struct peer_id *remote,
+                                         bool is_push,
                                          const struct identify_info **info);
 
 /* ---- Somebody else handed on a record. ---- */

@@ -120,20 +120,23 @@ static enum err take_record(struct identify_reader *r, const Wire__Identify *m)
 
 /* spec: identify/README.md#publickey
  *   must match the key the connection was secured with */
-static enum err check_key(const Wire__Identify *m, const struct peer_id *remote)
+static enum err check_key(const Wire__Identify *m, const struct peer_id *remote,
+                          bool is_push)
 {
     struct pubkey key;
     struct peer_id id;
 
+    /* spec: identify/README.md#identifypush
+     *   fields that are missing have not changed */
     if (m->public_key.len == 0)
-        return ERR_PROTO;
+        return is_push ? OK : ERR_PROTO;
     TRY(pubkey_decode(&key, wire_span(m->public_key)));
     peer_id_from_pubkey(&id, &key);
     return peer_id_eq(&id, remote) ? OK : ERR_WRONG_PEER;
 }
 
 enum err identify_reader_finish(struct identify_reader *r,
-                                const struct peer_id *remote,
+                                const struct peer_id *remote, bool is_push,
                                 const struct identify_info **info)
 {
     struct span heard = buf_span(&r->heard);
@@ -145,7 +148,7 @@ enum err identify_reader_finish(struct identify_reader *r,
     m = wire_unpack(&wire__identify__descriptor, &r->arena, heard);
     if (m == NULL)
         return r->arena.refused ? ERR_NOMEM : ERR_PROTO;
-    TRY(check_key(m, remote));
+    TRY(check_key(m, remote, is_push));
     r->info = (struct identify_info){.peer = *remote};
     take_protocols(&r->info, m);
     take_addrs(&r->info, m);

@@ -138,20 +138,30 @@ static int gossip_version_of(const struct identify_info *info)
     return identify_has_protocol(info, "/meshsub/1.0.0") ? GOSSIP_V10 : -1;
 }
 
-static void identified(struct node *n, struct link *l,
-                       const struct identify_info *info)
+static void learn_protocols(struct node *n, struct peer *p,
+                            const struct identify_info *info)
 {
-    struct peer *p = l->peer;
-
-    mem_free(n->mem, p->agent);
     mem_free(n->mem, p->protocols);
-    p->agent = copy_text(n, info->agent_version);
     p->protocols = join_protocols(n, info);
     p->is_kad_server = identify_has_protocol(info, n->protocols[PROTO_KAD]);
     p->speaks_search = identify_has_protocol(info, SEARCH_PROTOCOL);
     p->speaks_ping = identify_has_protocol(info, PING_PROTOCOL);
     p->speaks_push = identify_has_protocol(info, IDENTIFY_PUSH_PROTOCOL);
     p->gossip_version = gossip_version_of(info);
+}
+
+/* What is not said: of a push it is as it was, else there is none. */
+static void identified(struct node *n, struct link *l,
+                       const struct identify_info *info, bool is_push)
+{
+    struct peer *p = l->peer;
+
+    if (info->agent_version[0] != '\0' || !is_push) {
+        mem_free(n->mem, p->agent);
+        p->agent = copy_text(n, info->agent_version);
+    }
+    if (info->protocol_count > 0 || !is_push)
+        learn_protocols(n, p, info);
     /* Before what others said of it, which may be wrong and fill the list. */
     for (size_t i = info->addr_count; i-- > 0;)
         if (dial_may_use(n, &info->addrs[i], false))
@@ -217,11 +227,13 @@ void who_fin(struct node *n, struct flow *f)
 {
     const struct identify_info *info;
     struct link *l = f->link;
-    enum err err = identify_reader_finish(f->u.reader, &l->peer->id, &info);
+    bool is_push = f->type == FLOW_PUSH_IN;
+    enum err err =
+        identify_reader_finish(f->u.reader, &l->peer->id, is_push, &info);
 
     if (err == OK) {
         flow_finish(n, f);
-        identified(n, l, info);
+        identified(n, l, info, is_push);
     } else if (err == ERR_WRONG_PEER) {
         link_close(n, l);
     } else {

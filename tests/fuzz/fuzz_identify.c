@@ -75,8 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     demand(err_a == err_b);
     if (err_a == OK) {
-        err_a = identify_reader_finish(a, &remote, &info_a);
-        err_b = identify_reader_finish(b, &remote, &info_b);
+        err_a = identify_reader_finish(a, &remote, false, &info_a);
+        err_b = identify_reader_finish(b, &remote, false, &info_b);
         demand(err_a == err_b);
     }
     if (err_a == OK) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bulk bytes over one stream, on souk's own connection code and blocking
- * sockets: the same protocol the other implementations' peers speak here.
+/* Bulk bytes over streams, on souk's own connection code and blocking sockets:
+ * the same protocol the other implementations' peers speak here.
  *
  *      bulk_peer listen                       serves until stdin ends
- *      bulk_peer dial ADDR SEND RECEIVE       one transfer, then ends
+ *      bulk_peer dial ADDR SEND RECEIVE [COUNT CONCURRENT]
+ *                                             as many transfers, a stream each,
+ *                                             then ends
  *
  * The opener says in 8 bytes (BE) how much it sends and in 8 more how much it
  * wants; the other takes the first, sends the second and the SHA-256 of what it
@@ -28,13 +30,19 @@
 
 static const char *const protocols[] = {"/souk/test/bulk/1.0.0"};
 
-enum { PART = 64 * 1024, HEAD = 16, READ_MAX = 256 * 1024, CONNS_MAX = 8 };
+enum {
+    PART = 64 * 1024,
+    HEAD = 16,
+    READ_MAX = 256 * 1024,
+    CONNS_MAX = 8,
+    STREAMS_MAX = 512,
+};
 
 static uint8_t part[PART];
 
-struct bulk {
+struct bulk { /* a stream's user */
     uint32_t stream;
-    bool is_opener, has_head, is_done, has_failed;
+    bool is_opener, has_head, is_done;
     uint8_t head[HEAD];
     size_t head_have;
     uint64_t to_receive, received;
@@ -47,7 +55,11 @@ struct bulk {
 struct link {
     int fd;
     struct conn *conn;
-    struct bulk bulk;
+    /* The dialler's: what to do, and what came of it. */
+    uint64_t send_count, receive_count;
+    unsigned to_open, concurrent;
+    unsigned open, good, bad;
+    uint8_t expected[SHA256_LEN]; /* of what it receives, right */
 };
 
 static tstamp now(void)
@@ -89,11 +101,21 @@ static void put_be64(uint8_t *p, uint64_t v)
         p[i] = (uint8_t)v;
 }
 
-/* Write as much as the stream takes now. */
-static void pump(struct link *l)
+/* The server's part is over with the hash of what it got. */
+static void tell(struct link *l, struct bulk *b)
 {
-    struct bulk *b = &l->bulk;
+    uint8_t hash[SHA256_LEN];
 
+    sha256_final(&b->in, hash);
+    if (conn_stream_write(l->conn, b->stream, SPAN_OF(hash)) != OK)
+        abort(); /* there is always room for it after an empty buffer */
+    conn_stream_finish(l->conn, b->stream);
+    b->is_done = true;
+}
+
+/* Write as much as the stream takes now. */
+static void pump(struct link *l, struct bulk *b)
+{
     if (!b->has_head || b->is_done ||
         (!b->is_opener && b->received < b->to_receive))
         return;
@@ -107,32 +129,53 @@ static void pump(struct link *l)
             sha256_add(&b->out, SPAN(part, n));
         b->sent += n;
     }
-    if (!b->is_opener) {
-        uint8_t hash[SHA256_LEN];
-
-        sha256_final(&b->in, hash);
-        if (conn_stream_write(l->conn, b->stream, SPAN_OF(hash)) != OK)
-            abort(); /* there is always room for it after an empty buffer */
-        conn_stream_finish(l->conn, b->stream);
-        b->is_done = true;
-    }
+    if (!b->is_opener)
+        tell(l, b);
 }
 
-static void take(struct link *l, struct span data)
+static void take_head(struct bulk *b, struct span *data)
 {
-    struct bulk *b = &l->bulk;
+    struct span got = span_take(data, HEAD - b->head_have);
 
-    if (!b->is_opener && !b->has_head) {
-        struct span got = span_take(&data, HEAD - b->head_have);
+    memcpy(b->head + b->head_have, got.data, got.len);
+    b->head_have += got.len;
+    if (b->head_have < HEAD)
+        return;
+    b->has_head = true;
+    b->to_receive = be64(b->head);
+    b->to_send = be64(b->head + 8);
+}
 
-        memcpy(b->head + b->head_have, got.data, got.len);
-        b->head_have += got.len;
-        if (b->head_have < HEAD)
-            return;
-        b->has_head = true;
-        b->to_receive = be64(b->head);
-        b->to_send = be64(b->head + 8);
-    }
+static void judge(struct link *l, struct bulk *b)
+{
+    uint8_t in[SHA256_LEN], out[SHA256_LEN];
+
+    sha256_final(&b->in, in);
+    sha256_final(&b->out, out);
+    if (memcmp(in, l->expected, sizeof(in)) == 0 &&
+        memcmp(out, b->told, sizeof(out)) == 0)
+        l->good++;
+    else
+        l->bad++;
+}
+
+static void take_told(struct link *l, struct bulk *b, struct span *data)
+{
+    struct span got = span_take(data, SHA256_LEN - b->told_have);
+
+    memcpy(b->told + b->told_have, got.data, got.len);
+    b->told_have += got.len;
+    if (b->told_have < SHA256_LEN || b->is_done)
+        return;
+    conn_stream_finish(l->conn, b->stream);
+    b->is_done = true;
+    judge(l, b);
+}
+
+static void take(struct link *l, struct bulk *b, struct span data)
+{
+    if (!b->has_head)
+        take_head(b, &data);
     if (b->received < b->to_receive) {
         uint64_t left = b->to_receive - b->received;
         struct span got =
@@ -141,50 +184,95 @@ static void take(struct link *l, struct span data)
         sha256_add(&b->in, got);
         b->received += got.len;
     }
-    if (b->is_opener && data.len > 0) {
-        struct span got = span_take(&data, SHA256_LEN - b->told_have);
+    if (b->is_opener && data.len > 0)
+        take_told(l, b, &data);
+    pump(l, b);
+}
 
-        memcpy(b->told + b->told_have, got.data, got.len);
-        b->told_have += got.len;
-        if (b->told_have == SHA256_LEN) {
-            conn_stream_finish(l->conn, b->stream);
-            b->is_done = true;
-        }
-    }
-    pump(l);
+/* ---- Opening. ---- */
+
+static bool begin(struct link *l)
+{
+    struct bulk *b;
+    uint32_t stream;
+
+    if (conn_stream_open(l->conn, protocols, 1, now(), &stream) != OK)
+        return false;
+    b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        abort();
+    conn_stream_set_user(l->conn, stream, b);
+    b->stream = stream;
+    b->is_opener = b->has_head = true;
+    b->to_send = l->send_count;
+    b->to_receive = l->receive_count;
+    sha256_init(&b->in);
+    sha256_init(&b->out);
+    put_be64(b->head, b->to_send);
+    put_be64(b->head + 8, b->to_receive);
+    if (conn_stream_write(l->conn, stream, SPAN_OF(b->head)) != OK)
+        abort();
+    l->open++;
+    l->to_open--;
+    pump(l, b);
+    return true;
+}
+
+static void begin_more(struct link *l)
+{
+    while (l->fd >= 0 && l->to_open > 0 && l->open < l->concurrent && begin(l))
+        ;
 }
 
 /* ---- The connection. ---- */
 
+static void serve_one(struct link *l, uint32_t stream)
+{
+    struct bulk *b = calloc(1, sizeof(*b));
+
+    if (b == NULL)
+        abort();
+    b->stream = stream;
+    sha256_init(&b->in);
+    conn_stream_set_user(l->conn, stream, b);
+}
+
+static void end_one(struct link *l, struct bulk *b, enum err err)
+{
+    if (b == NULL)
+        return;
+    if (b->is_opener) {
+        l->open--;
+        if (!b->is_done) {
+            fprintf(stderr, "bulk_peer: a stream: %s\n", err_text(err));
+            l->bad++;
+        }
+    }
+    free(b);
+}
+
 static void on_event(struct link *l, const struct conn_event *ev)
 {
-    struct bulk *b = &l->bulk;
+    struct bulk *b = ev->user;
 
     switch (ev->type) {
     case CONN_EV_STREAM_INBOUND:
-        *b = (struct bulk){.stream = ev->stream};
-        sha256_init(&b->in);
+        serve_one(l, ev->stream);
         break;
     case CONN_EV_STREAM_DATA:
-        if (ev->stream != b->stream)
-            break;
-        take(l, ev->data);
+        take(l, b, ev->data);
         conn_stream_consumed(l->conn, ev->stream, ev->data.len, now());
         break;
     case CONN_EV_STREAM_WRITABLE:
-        pump(l);
+        pump(l, b);
         break;
     case CONN_EV_STREAM_RESET:
-        if (ev->stream == b->stream && b->is_opener && !b->is_done) {
-            fprintf(stderr, "bulk_peer: reset: %s\n", err_text(ev->err));
-            b->has_failed = true;
-        }
+    case CONN_EV_STREAM_ENDED:
+        end_one(l, b, ev->err);
         break;
     case CONN_EV_CLOSED:
-        if (b->is_opener && !b->is_done) {
+        if (l->to_open > 0 || l->open > 0)
             fprintf(stderr, "bulk_peer: closed: %s\n", err_text(ev->err));
-            b->has_failed = true;
-        }
         close(l->fd);
         l->fd = -1;
         break;
@@ -192,7 +280,6 @@ static void on_event(struct link *l, const struct conn_event *ev)
     case CONN_EV_UPGRADED:
     case CONN_EV_STREAM_READY:
     case CONN_EV_STREAM_FIN:
-    case CONN_EV_STREAM_ENDED:
     case CONN_EV_GO_AWAY:
         break;
     }
@@ -240,7 +327,9 @@ static void link_start(struct link *l, int fd, bool is_dialer,
                                  .identity = key,
                                  .expected = expected,
                                  .protocols = protocols,
-                                 .protocols_count = 1};
+                                 .protocols_count = 1,
+                                 .limits = {.streams_in_max = STREAMS_MAX,
+                                            .streams_out_max = STREAMS_MAX}};
     int on = 1;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -368,27 +457,6 @@ static int connect_to(const struct endpoint *e)
     return fd;
 }
 
-static void begin(struct link *l, uint64_t send, uint64_t receive_count)
-{
-    struct bulk *b = &l->bulk;
-    uint32_t stream;
-
-    if (conn_stream_open(l->conn, protocols, 1, now(), &stream) != OK)
-        abort();
-    *b = (struct bulk){.stream = stream,
-                       .is_opener = true,
-                       .has_head = true,
-                       .to_send = send,
-                       .to_receive = receive_count};
-    sha256_init(&b->in);
-    sha256_init(&b->out);
-    put_be64(b->head, send);
-    put_be64(b->head + 8, receive_count);
-    if (conn_stream_write(l->conn, stream, SPAN_OF(b->head)) != OK)
-        abort();
-    pump(l);
-}
-
 static bool is_upgraded(const struct conn *c)
 {
     struct conn_stats stats;
@@ -397,62 +465,78 @@ static bool is_upgraded(const struct conn *c)
     return stats.is_upgraded;
 }
 
-static bool received_well(struct bulk *b)
+/* The hash of |count| bytes as everybody sends them. */
+static void hash_of(uint64_t count, uint8_t out[SHA256_LEN])
 {
-    uint8_t want[SHA256_LEN], got[SHA256_LEN];
     struct sha256 hash;
 
     sha256_init(&hash);
-    for (uint64_t left = b->to_receive; left > 0;) {
+    for (uint64_t left = count; left > 0;) {
         size_t n = left < PART ? (size_t)left : PART;
 
         sha256_add(&hash, SPAN(part, n));
         left -= n;
     }
-    sha256_final(&hash, want);
-    sha256_final(&b->in, got);
-    return memcmp(want, got, sizeof(want)) == 0;
+    sha256_final(&hash, out);
 }
 
-static int dial(const struct ed25519_keypair *key, const char *address,
-                uint64_t send_count, uint64_t receive_count)
+static void dial_link(struct link *l, const struct ed25519_keypair *key,
+                      const char *address)
 {
     struct multiaddr addr;
     struct endpoint e;
-    struct link l;
-    uint8_t ours[SHA256_LEN];
-    tstamp begun = 0;
-    double seconds;
-    bool ok;
 
     if (multiaddr_parse(&addr, span_str(address)) != OK ||
         !multiaddr_endpoint(&addr, &e) || e.kind != ENDPOINT_IP4)
         die("address");
-    link_start(&l, connect_to(&e), true, key,
+    link_start(l, connect_to(&e), true, key,
                peer_id_is_none(&e.peer) ? NULL : &e.peer);
-    while (l.fd >= 0 && !l.bulk.is_done && !l.bulk.has_failed) {
+}
+
+static int dial(const struct ed25519_keypair *key, char **argv, unsigned count,
+                unsigned concurrent)
+{
+    struct link l;
+    struct conn_stats stats = {0};
+    tstamp begun = 0;
+    double seconds;
+    bool is_good;
+
+    dial_link(&l, key, argv[0]);
+    l.send_count = strtoull(argv[1], NULL, 10);
+    l.receive_count = strtoull(argv[2], NULL, 10);
+    l.to_open = count;
+    l.concurrent = concurrent;
+    hash_of(l.receive_count, l.expected);
+    while (l.fd >= 0 && l.bad == 0 && l.good < count) {
         struct pollfd p = {.fd = l.fd, .events = wanted(&l)};
 
         if (poll(&p, 1, timeout_ms(&l, 1)) < 0)
             die("poll");
         service(&l, p.revents);
-        if (l.conn != NULL && begun == 0 && is_upgraded(l.conn)) {
+        if (l.conn == NULL || !is_upgraded(l.conn))
+            continue;
+        if (begun == 0)
             begun = now();
-            begin(&l, send_count, receive_count);
-            flush(&l);
-        }
+        begin_more(&l);
+        flush(&l);
     }
     seconds = (double)(now() - begun) / (double)SECONDS;
-    ok = l.bulk.is_done && received_well(&l.bulk);
-    sha256_final(&l.bulk.out, ours);
-    printf("{\"seconds\":%.6f,\"received\":%s,\"sent\":%s}\n", seconds,
-           ok ? "true" : "false",
-           memcmp(ours, l.bulk.told, sizeof(ours)) == 0 ? "true" : "false");
+    if (l.conn != NULL)
+        conn_stats(l.conn, &stats);
+    printf("{\"seconds\":%.6f,\"good\":%u,\"early_muxer\":%s}\n", seconds,
+           l.good, stats.has_early_muxer ? "true" : "false");
+    is_good = l.good == count;
     if (l.fd >= 0) {
         flush(&l);
         link_stop(&l);
     }
-    return ok ? 0 : 1;
+    return is_good ? 0 : 1;
+}
+
+static unsigned number(const char *text)
+{
+    return (unsigned)strtoul(text, NULL, 10);
 }
 
 int main(int argc, char **argv)
@@ -467,8 +551,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "listen") == 0)
         return serve(&key, &self);
     if (argc == 5 && strcmp(argv[1], "dial") == 0)
-        return dial(&key, argv[2], strtoull(argv[3], NULL, 10),
-                    strtoull(argv[4], NULL, 10));
-    fprintf(stderr, "usage: bulk_peer listen | dial ADDR SEND RECEIVE\n");
+        return dial(&key, argv + 2, 1, 1);
+    if (argc == 7 && strcmp(argv[1], "dial") == 0)
+        return dial(&key, argv + 2, number(argv[5]), number(argv[6]));
+    fprintf(stderr, "usage: bulk_peer listen | "
+                    "dial ADDR SEND RECEIVE [COUNT CONCURRENT]\n");
     return 2;
 }

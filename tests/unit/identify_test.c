@@ -51,7 +51,7 @@ static enum err hear_cut(struct identify_reader *r, struct span bytes,
 
     TRY(identify_reader_recv(r, &head));
     TRY(identify_reader_recv(r, &bytes));
-    return identify_reader_finish(r, remote, info);
+    return identify_reader_finish(r, remote, false, info);
 }
 
 static enum err hear(struct identify_reader *r, struct span bytes,
@@ -585,7 +585,7 @@ static void what_we_hear_is_limited(void **state)
     assert_ok(identify_reader_recv(r, &in));
     in = SPAN(buf_span(&out).data, 2 + IDENTIFY_ACCEPTED_MAX);
     assert_err(ERR_LIMIT, identify_reader_recv(r, &in));
-    assert_ok(identify_reader_finish(r, &w.id, &info));
+    assert_ok(identify_reader_finish(r, &w.id, false, &info));
     assert_int_equal(IDENTIFY_TEXT_MAX, strlen(info->agent_version));
     identify_reader_free(r);
 
@@ -619,6 +619,42 @@ static void what_we_hear_is_limited(void **state)
     buf_release(&out);
 }
 
+/* js pushes without its key. */
+static void a_push_that_leaves_out_the_key_is_refused(void **state)
+{
+    struct who w = who(1), other = who(2);
+    struct identify_reader *r = identify_reader_new(&mem_libc);
+    const struct identify_info *info;
+    Wire__Identify m = WIRE__IDENTIFY__INIT;
+    ProtobufCBinaryData name = wire_bytes(span_str("/p/1"));
+    struct span in;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1 << 20, &mem_libc);
+    m.protocols = &name;
+    m.n_protocols = 1;
+    assert_ok(wire_put_delim(&out, &m.base));
+    in = buf_span(&out);
+    assert_ok(identify_reader_recv(r, &in));
+    assert_err(ERR_PROTO, identify_reader_finish(r, &w.id, false, &info));
+    assert_ok(identify_reader_finish(r, &w.id, true, &info));
+    assert_true(identify_has_protocol(info, "/p/1"));
+    assert_string_equal("", info->agent_version);
+    identify_reader_free(r);
+
+    /* What it does say must be right. */
+    r = identify_reader_new(&mem_libc);
+    buf_clear(&out);
+    m.public_key = wire_bytes(pubkey_span(&other.pub));
+    assert_ok(wire_put_delim(&out, &m.base));
+    in = buf_span(&out);
+    assert_ok(identify_reader_recv(r, &in));
+    assert_err(ERR_WRONG_PEER, identify_reader_finish(r, &w.id, true, &info));
+    identify_reader_free(r);
+    buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +670,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(what_we_say_fits_4096_bytes),
         cmocka_unit_test(what_we_hear_is_limited),
+        cmocka_unit_test(a_push_that_leaves_out_the_key_is_refused),
     };
 
     return cmocka_run_group_tests_name("identify", tests, NULL, NULL);

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A js-libp2p node driven over stdin/stdout, one JSON object a line:
-//
-//   {"id":1,"do":"put","key":"/souk/a/b","value":"…base64…"}
-//   {"id":1,"ok":true,…}   or   {"id":1,"ok":false,"error":"…"}
-//
-// It starts when told to ("start"), and says {"event":"message",…} for gossip.
+// A js-libp2p node driven over stdin and stdout, one JSON object a line, as
+// tests/interop/README.md says.
 import { createInterface } from 'node:readline'
 import { createHash } from 'node:crypto'
 import { createLibp2p } from 'libp2p'
@@ -39,7 +35,8 @@ const sequence = value => {
   }
 }
 
-async function start ({ keyType = 'Ed25519', kad, topic, client = false }) {
+async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax }) {
+  const mesh = meshMax == null ? {} : { D: meshMax, Dlo: 0, Dhi: meshMax, Dscore: 0, Dout: 0 }
   node = await createLibp2p({
     privateKey: await generateKeyPair(keyType),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -66,11 +63,17 @@ async function start ({ keyType = 'Ed25519', kad, topic, client = false }) {
       pubsub: gossipsub({
         allowPublishToZeroTopicPeers: true,
         emitSelf: false,
+        ...mesh,
         msgIdFn: message => sha256(message.data).subarray(0, 20)
       })
     }
   })
-  await node.handle(BULK, serveBulk, { maxInboundStreams: 64 })
+  await node.handle(BULK, serveBulk, { maxInboundStreams: 512, maxOutboundStreams: 512 })
+  node.addEventListener('connection:close', ({ detail }) => say({
+    event: 'closed',
+    peer: detail.remotePeer.toString(),
+    left: node.getConnections(detail.remotePeer).length
+  }))
   node.services.pubsub.addEventListener('message', ({ detail }) => say({
     event: 'message',
     topic: detail.topic,
@@ -143,6 +146,64 @@ function reader (stream) {
   }
 }
 
+// Streams the driver moves by hand, by their number.
+const streams = new Map()
+
+// Bytes as they come, by events, and how it ended.
+function collect (stream) {
+  const state = { stream, chunks: [], have: 0, end: null, wake: () => {} }
+  const ends = why => () => { state.end ??= why; state.wake() }
+  stream.addEventListener('message', ({ data }) => {
+    state.chunks.push(Buffer.from(data.subarray()))
+    state.have += data.byteLength
+    state.wake()
+  })
+  stream.addEventListener('remoteCloseWrite', ends('eof'))
+  stream.addEventListener('close', event => ends(event.error == null ? 'eof' : 'reset')())
+  return state
+}
+
+// Resolves when something has come, or after |ms|.
+function change (state, ms) {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms)
+    state.wake = () => { clearTimeout(timer); resolve() }
+  })
+}
+
+async function readSome ({ stream: number, bytes: most, ms }) {
+  const state = streams.get(number)
+  if (state.paused) state.stream.resume()
+  state.paused = false
+  const last = performance.now() + ms
+  while (state.have < most && state.end == null && performance.now() < last) {
+    await change(state, last - performance.now())
+  }
+  const all = Buffer.concat(state.chunks)
+  const got = all.subarray(0, most)
+  state.chunks = [all.subarray(got.length)]
+  state.have = all.length - got.length
+  return { data: base64(got), end: got.length === most ? 'open' : state.end ?? 'late' }
+}
+
+async function writeSome ({ stream: number, data, times = 1, ms = 10000 }) {
+  const { stream } = streams.get(number)
+  for (let i = 0; i < times; i++) {
+    // What is written to a stream that was reset goes nowhere, silently; and
+    // that it was is only heard between two events.
+    await new Promise(resolve => setImmediate(resolve))
+    if (stream.status !== 'open') throw new Error(`the stream is ${stream.status}`)
+    if (stream.send(bytes(data))) continue
+    try {
+      await stream.onDrain({ signal: signal(ms) })
+    } catch (error) {
+      if (stream.status !== 'open') throw error
+      return { written: i, stalled: true }
+    }
+  }
+  return { written: times, stalled: false }
+}
+
 async function sendAll (stream, data) {
   if (!stream.send(data)) await stream.onDrain({ signal: signal(60000) })
 }
@@ -168,7 +229,10 @@ function bulkHash (count) {
 }
 
 async function bulk ({ peer, send, receive }) {
-  const stream = await node.dialProtocol(peerIdFromString(peer), BULK, { signal: signal() })
+  const stream = await node.dialProtocol(peerIdFromString(peer), BULK, {
+    signal: signal(60000),
+    maxOutboundStreams: 512
+  })
   const head = Buffer.alloc(16)
   head.writeBigUInt64BE(BigInt(send), 0)
   head.writeBigUInt64BE(BigInt(receive), 8)
@@ -181,6 +245,26 @@ async function bulk ({ peer, send, receive }) {
   const seconds = (performance.now() - begun) / 1000
   await stream.close({ signal: signal() })
   return { seconds, received: got === bulkHash(receive), sent: told === bulkHash(send) }
+}
+
+// |count| transfers of |bytes| each way, a stream each, |concurrent| at once.
+async function many ({ peer, count, concurrent, bytes }) {
+  const begun = performance.now()
+  let left = count
+  let good = 0
+  let failure = null
+  const worker = async () => {
+    while (left-- > 0) {
+      try {
+        const { received, sent } = await bulk({ peer, send: bytes, receive: bytes })
+        good += received && sent
+      } catch (error) {
+        failure ??= `${error.name}: ${error.message}`
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrent }, worker))
+  return { good, error: failure, seconds: (performance.now() - begun) / 1000 }
 }
 
 async function identified (peer) {
@@ -211,12 +295,12 @@ const commands = {
   identified: async ({ peer }) => identified(peer),
   ping: async ({ peer }) => ({ ms: await node.services.ping.ping(peerIdFromString(peer), { signal: signal() }) }),
   async put ({ key, value, ms }) {
-    const seen = await events(node.services.dht.put(Buffer.from(key), bytes(value), { signal: signal(ms) }),
+    const seen = await events(node.services.dht.put(bytes(key), bytes(value), { signal: signal(ms) }),
       event => event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE')
     return { acked: seen.map(event => event.from.toString()) }
   },
   async get ({ key, ms }) {
-    const seen = await events(node.services.dht.get(Buffer.from(key), { signal: signal(ms) }),
+    const seen = await events(node.services.dht.get(bytes(key), { signal: signal(ms) }),
       event => event.name === 'VALUE')
     return { values: seen.map(event => ({ from: event.from.toString(), value: base64(event.value) })) }
   },
@@ -232,7 +316,7 @@ const commands = {
     return { providers: seen.flatMap(event => event.providers.map(p => p.id.toString())) }
   },
   async closest ({ key, ms }) {
-    const seen = await events(node.services.dht.getClosestPeers(Buffer.from(key), { signal: signal(ms) }),
+    const seen = await events(node.services.dht.getClosestPeers(bytes(key), { signal: signal(ms) }),
       event => event.name === 'FINAL_PEER')
     return { peers: seen.map(event => event.peer.id.toString()) }
   },
@@ -244,11 +328,32 @@ const commands = {
     subscribers: node.services.pubsub.getSubscribers(topic).map(String),
     mesh: node.services.pubsub.getMeshPeers(topic)
   }),
-  table: async () => ({ size: node.services.dht.routingTable.size }),
+  subscribe: async ({ topic }) => { node.services.pubsub.subscribe(topic) },
+  unsubscribe: async ({ topic }) => { node.services.pubsub.unsubscribe(topic) },
+  table: async () => {
+    const peers = []
+    for (const peer of node.services.dht.routingTable.kb.toIterable()) peers.push(peer.peerId.toString())
+    return { size: peers.length, peers }
+  },
   connections: async () => ({
-    connections: node.getConnections().map(c => ({ peer: c.remotePeer.toString(), direction: c.direction, muxer: c.multiplexer }))
+    peers: node.getPeers().map(String),
+    count: node.getConnections().length
   }),
+  offer: async ({ protocol }) => { await node.handle(protocol, stream => stream.abort(new Error('offered only'))) },
+  push: async () => { await node.services.identifyPush.push() },
+  async open ({ peer, protocol, paused }) {
+    const stream = await node.dialProtocol(peerIdFromString(peer), protocol, { signal: signal() })
+    if (paused) stream.pause()
+    const number = streams.size + 1
+    streams.set(number, Object.assign(collect(stream), { paused }))
+    return { stream: number }
+  },
+  write: writeSome,
+  read: readSome,
+  finish: async ({ stream }) => { await streams.get(stream).stream.close({ signal: signal() }) },
+  reset: async ({ stream }) => { streams.get(stream).stream.abort(new Error('reset on purpose')) },
   bulk,
+  streams: many,
   stop: async () => { await node?.stop() }
 }
 

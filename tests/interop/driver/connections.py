@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections: handshake, identify, ping, keys, streams.  A case gets the
+implementation it is run against, `kind` (driver/kinds.py)."""
+import concurrent.futures
+
+from driver import wire
+from driver.stranger import Stranger, b64
+from support.souk import Node, wait_until
+
+PING, PUSH = "/ipfs/ping/1.0.0", "/ipfs/id/push/1.0.0"
+KAD = "/souk/kad/1.0.0"
+
+
+def souk_dials(node, peer):
+    answer = node.post("/api/v1/peers?timeout=10s",
+                       {"multiaddr": peer.address}).expect(200, 201)
+    assert answer.json["id"] == peer.id, answer.text
+
+
+def they_ping(node, peer):
+    # js allows itself one ping at a time, and its DHT pings as well.
+    wait_until(lambda: peer.ask("ping", peer=node.id)["ok"], "their ping")
+
+
+def known(node, peer):
+    return node.get(f"/api/v1/peers/{peer.id}").expect(200).json
+
+
+def check_identity(kind, node, peer):
+    seen = wait_until(lambda: peer.ask("identified", peer=node.id).get("agent")
+                      and peer.do("identified", peer=node.id),
+                      "identify by them")
+    assert seen["agent"].startswith("souk/"), seen
+    assert seen["protocolVersion"] == "/souk/1.0.0", seen
+    for protocol in ("/ipfs/id/1.0.0", PUSH, PING, KAD, "/meshsub/1.2.0",
+                     "/souk/search/1.0.0"):
+        assert protocol in seen["protocols"], (protocol, seen)
+    assert any(node.endpoints["listen"][0].startswith(address.split("/p2p")[0])
+               for address in seen["addresses"]), seen
+    if "records" in kind.can:
+        assert seen["hasRecord"], "the signed peer record did not verify"
+    about = wait_until(lambda: known(node, peer)["agent"] and
+                       known(node, peer), "identify by souk")
+    assert about["agent"].startswith(kind.agent), about
+    assert PING in about["protocols"], about
+    if "kad" in kind.can:
+        assert KAD in about["protocols"], about
+
+
+def was_reset(kind, got):
+    """Whether that is what a reset looks like to them: to rust's reader it is
+    an end like any other."""
+    data, end = got
+    return data == b"" and (end == "reset" or
+                            end == "eof" and "resets" not in kind.can)
+
+
+def they_dial(kind):
+    """A handshake they begin; identify and ping both ways."""
+    with Node() as node, Stranger(kind.name) as peer:
+        assert peer.do("dial", address=node.address)["peer"] == node.id
+        check_identity(kind, node, peer)
+        they_ping(node, peer)
+        wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
+                   "souk's ping")
+        assert known(node, peer)["direction"] == "inbound"
+
+
+def souk_dials_them(kind):
+    """A handshake souk begins; identify and ping both ways."""
+    with Node() as node, Stranger(kind.name) as peer:
+        souk_dials(node, peer)
+        check_identity(kind, node, peer)
+        they_ping(node, peer)
+        wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
+                   "souk's ping")
+        assert known(node, peer)["direction"] == "outbound"
+
+
+def identify_is_pushed(kind):
+    """Theirs reaches souk, souk's reaches them."""
+    new = "/souk/test/new/1.0.0"
+    with Node() as node, Stranger(kind.name) as one, \
+            Stranger(kind.name) as two:
+        for peer in (one, two):
+            peer.do("dial", address=node.address)
+            check_identity(kind, node, peer)
+        one.do("offer", protocol=new)
+        one.ask("push", peer=node.id)  # some push by themselves
+        wait_until(lambda: new in known(node, one)["protocols"], "their push")
+
+        # An address that two peers saw souk at is souk's: it tells everybody.
+        outside = "/ip4/93.184.216.34/tcp/4001"
+        observed = bytes([4, 93, 184, 216, 34, 6, 4001 >> 8, 4001 & 255])
+        for peer in (one, two):
+            stream = peer.open(node.id, PUSH)
+            stream.write(wire.framed(wire.message((4, observed))))
+            stream.finish()
+        for peer in (one, two):
+            wait_until(lambda: outside in [
+                address.split("/p2p")[0] for address in
+                peer.do("identified", peer=node.id)["addresses"]],
+                "souk's push")
+
+
+def every_key_type(kind):
+    """Identities other than Ed25519, dialling and dialled."""
+    with Node() as node:
+        for options in kind.key_types():
+            with Stranger(kind.name, **options) as peer:
+                souk_dials(node, peer)
+                they_ping(node, peer)
+                peer.do("hangup", peer=node.id)
+                wait_until(lambda: peer.id not in node.connected(), "gone")
+                peer.do("dial", address=node.address)
+                they_ping(node, peer)
+
+
+def a_wrong_peer_id_is_refused(kind):
+    """By both."""
+    with Node() as node, Stranger(kind.name) as peer, \
+            Stranger(kind.name) as other:
+        wrong = peer.address.replace(peer.id, other.id)
+        node.post("/api/v1/peers?timeout=10s", {"multiaddr": wrong}).problem(
+            502, "dial-failed")
+        answer = peer.ask("dial",
+                          address=node.address.replace(node.id, other.id))
+        assert not answer["ok"], answer
+        assert node.connected() == set(), node.connected()
+
+
+def both_dial_at_once(kind):
+    """Crossed dials leave one connection that works both ways."""
+    with concurrent.futures.ThreadPoolExecutor(2) as at_once:
+        for _ in range(3):
+            with Node() as node, Stranger(kind.name) as peer:
+                ours = at_once.submit(souk_dials, node, peer)
+                theirs = at_once.submit(peer.ask, "dial", address=node.address)
+                ours.result()
+                # Some say of the one they give up that it failed.
+                theirs.result()
+                they_ping(node, peer)
+                assert node.connected() == {peer.id}
+                if "kad" in kind.can:
+                    wait_until(
+                        lambda: node.count("routing_table_peers") >= 1,
+                        "them in souk's table")
+                    stored = node.publish("crossed/dials", wait="one")
+                    assert stored.json["stored"]["acked"] == 1, stored.text
+
+
+def streams_end_as_they_should(kind):
+    """Half-closed, reset, refused: each ends one stream and no more."""
+    with Node() as node, Stranger(kind.name) as peer:
+        peer.do("dial", address=node.address)
+        check_identity(kind, node, peer)
+        # Half-close: we are done, the other side still answers.
+        stream = peer.open(node.id, KAD)
+        stream.write(wire.kad(wire.FIND_NODE, b"anything"))
+        stream.finish()
+        answer, _ = stream.read(1)
+        rest, end = stream.read()
+        assert end == "eof", end
+        kinds = dict(wire.fields(wire.unframed(answer + rest)[0]))
+        assert kinds.get(1) == wire.FIND_NODE, kinds
+        # Reset in the middle of a message.
+        broken = peer.open(node.id, KAD)
+        broken.write(b"\x7f\x08")
+        broken.reset()
+        # What nobody may say on a stream is answered by a reset.
+        wrong = peer.open(node.id, KAD)
+        wrong.write(wire.framed(b"\xff\xff\xff\xff"))
+        assert was_reset(kind, wrong.read()), "no reset"
+        # A protocol nobody speaks.
+        refused = peer.ask("open", peer=node.id, protocol="/no/such/1.0.0")
+        if refused["ok"]:  # opened lazily: seen at the first use
+            assert peer.ask("read", stream=refused["stream"], bytes=1,
+                            ms=5000).get("end") != "open"
+        # The connection has lived through it all, and is still the same.
+        echo = peer.open(node.id, PING)
+        echo.write(bytes(range(32)))
+        assert echo.read(32) == (bytes(range(32)), "open")
+        echo.finish()
+        assert echo.read(1) == (b"", "eof")
+        assert peer.closed.empty(), peer.closed.get()
+
+
+def go_away_is_heard(kind):
+    """Whoever leaves is missed at once, whoever stays lives on."""
+    with Stranger(kind.name) as peer:
+        with Node() as node:
+            peer.do("dial", address=node.address)
+            check_identity(kind, node, peer)
+        gone = peer.closed.get(timeout=10)
+        assert gone["peer"] == node.id, gone
+        with Node() as node:
+            souk_dials(node, peer)
+            peer.do("hangup", peer=node.id)
+            # It may be dialled again before anybody looks.
+            wait_until(lambda: "peer disconnected" in node.log(),
+                       "them gone", 5)
+            souk_dials(node, peer)
+            they_ping(node, peer)
+
+
+def who_stops_reading_is_bounded(kind):
+    """Answers nobody reads do not pile up, and others are served."""
+    with Node() as node, Stranger(kind.name) as peer, \
+            Stranger(kind.name) as other:
+        peer.do("dial", address=node.address)
+        other.do("dial", address=node.address)
+        check_identity(kind, node, peer)
+        before = node.memory_kib()
+        # 64 MiB of questions on each of four streams, answered by as much;
+        # more than any window.
+        questions = b64(64 * wire.kad(wire.KAD_PING, b"k" * 500))
+        for _ in range(4):
+            stream = peer.open(node.id, KAD, paused=True)
+            answer = peer.ask("write", stream=stream.number, times=2048,
+                              data=questions, ms=2000)
+            assert not answer["ok"] or answer["stalled"], \
+                "souk took everything"
+        grown = node.memory_kib() - before
+        assert grown < 16 * 1024, f"{grown} KiB"
+        they_ping(node, other)
+
+
+def who_is_stopped_is_let_go(kind):
+    """A peer that has stopped, its connection open, is closed in time."""
+    with Node() as node, Stranger(kind.name) as peer:
+        peer.do("dial", address=node.address)
+        check_identity(kind, node, peer)
+        peer.freeze()
+        wait_until(lambda: node.connected() == set(), "let go", 75)
+
+
+CASES = [they_dial, souk_dials_them, identify_is_pushed, every_key_type,
+         a_wrong_peer_id_is_refused, both_dial_at_once,
+         streams_end_as_they_should, go_away_is_heard,
+         who_stops_reading_is_bounded, who_is_stopped_is_let_go]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gossip: messages, mesh, and those that must not spread."""
+import contextlib
+import json
+
+from driver import wire
+from driver.connections import known, souk_dials
+from driver.dht import signed_record
+from driver.stranger import TOPIC, Stranger
+from support.souk import Node, wait_until
+
+
+def has(node, package):
+    return node.get(f"/api/v1/packages/{package}?scope=local").status == 200
+
+
+def in_mesh(node, peer):
+    wait_until(lambda: node.id in peer.mesh(), "souk in their mesh")
+    wait_until(lambda: node.count("mesh_peers") >= 1, "them in souk's mesh")
+
+
+def refused(node):
+    text = node.admin.get("/metrics").expect(200).text
+    line = next(line for line in text.split("\n")
+                if line.startswith("gossip_rejected_total "))
+    return int(line.split()[1])
+
+
+def gossip_both_ways(kind):
+    """Signed messages over the mesh, each once."""
+    with Node() as node, Stranger(kind.name) as peer:
+        peer.do("dial", address=node.address)
+        in_mesh(node, peer)
+        node.publish("by/souk")
+        sender, data = peer.message()
+        assert sender == node.id
+        assert json.loads(data)["id"] == {"namespace": "by", "name": "souk"}
+        peer.publish(signed_record("theirs/by"))
+        wait_until(lambda: has(node, "theirs/by"), "the package they announced")
+        # Nothing came twice.
+        node.publish("by/souk-again")
+        sender, data = peer.message()
+        assert json.loads(data)["id"]["name"] == "souk-again", data
+        assert peer.messages.empty()
+
+
+def souk_passes_on(kind):
+    """A message of one of them reaches another through souk, as it was."""
+    with Node() as node, Stranger(kind.name) as one, \
+            Stranger(kind.name) as two:
+        for peer in (one, two):
+            peer.do("dial", address=node.address)
+            in_mesh(node, peer)
+        record = signed_record("passed/on")
+        one.publish(record)
+        assert two.message() == (one.id, record)
+
+
+def rubbish_goes_no_further(kind):
+    """What is no record costs its sender its good name, and stops here."""
+    with Node() as node, Stranger(kind.name) as bad, \
+            Stranger(kind.name) as good:
+        for peer in (bad, good):
+            peer.do("dial", address=node.address)
+            in_mesh(node, peer)
+        before, score = refused(node), known(node, bad)["score"]
+        bad.publish(b'{"not":"a record"}')
+        wait_until(lambda: refused(node) == before + 1, "it refused")
+        wait_until(lambda: known(node, bad)["score"] < score, "a lower score")
+        node.publish("by/souk")
+        assert good.message()[0] == node.id
+
+
+def bad_signatures_are_dropped(kind):
+    """… and counted, and lower the score of who signed so."""
+    with Node() as node, Stranger(kind.name) as bad, \
+            Stranger(kind.name) as good:
+        for peer in (bad, good):
+            peer.do("dial", address=node.address)
+            in_mesh(node, peer)
+        record = signed_record("bad/signature")
+        author = wire.peer_bytes(bad.id)
+        before, score = refused(node), known(node, bad)["score"]
+        stream = bad.open(node.id, "/meshsub/1.1.0")
+        stream.write(wire.gossip_subscription(TOPIC))
+        for seqno, signature in ((1, bytes(64)), (2, None), (3, b"short")):
+            stream.write(wire.gossip_message(author, record, TOPIC, seqno,
+                                             signature))
+        wait_until(lambda: refused(node) == before + 3, "three refused")
+        wait_until(lambda: known(node, bad)["score"] < score, "a lower score")
+        # What nobody subscribed to is passed over.
+        stream.write(wire.gossip_message(author, record, "/no/such/topic", 4,
+                                         bytes(64)))
+        assert not has(node, "bad/signature")
+        # The same record well signed is no duplicate of what was refused.
+        bad.publish(record)
+        wait_until(lambda: has(node, "bad/signature"), "the record")
+        assert good.message() == (bad.id, record)
+
+
+def leaving_the_topic_is_heard(kind):
+    """Who unsubscribes is out of the mesh, who comes back is told again."""
+    with Node() as node, Stranger(kind.name) as peer:
+        souk_dials(node, peer)
+        in_mesh(node, peer)
+        peer.do("unsubscribe", topic=TOPIC)
+        wait_until(lambda: node.count("mesh_peers") == 0, "souk's mesh empty")
+        peer.do("subscribe", topic=TOPIC)
+        wait_until(lambda: node.id in peer.subscribers(), "souk subscribed")
+        heard, patches = [], iter(range(1000))
+
+        def hears():
+            node.publish("now/here", f"1.0.{next(patches)}")
+            while not peer.messages.empty():
+                heard.append(json.loads(peer.message()[1])["id"]["name"])
+            return heard
+
+        wait_until(hears, "a message to who came back")
+
+
+@contextlib.contextmanager
+def one_with_a_full_mesh(kind):
+    """It has room for one, whom it has: others are pruned.  So it passes on to
+    no other and is passed nothing, but offers and asks.  (DHT clients, so that
+    nobody finds anybody by himself.)"""
+    with Stranger(kind.name, meshMax=1, client=True) as peer, \
+            Stranger(kind.name, client=True) as filler:
+        filler.do("dial", address=peer.address)
+        wait_until(lambda: peer.mesh() == [filler.id], "a full mesh")
+        yield peer
+
+
+def what_the_direct_link_lost_is_recovered(kind):
+    """By IHAVE and IWANT, theirs and souk's."""
+    with Node() as a, Node() as b, one_with_a_full_mesh(kind) as middle:
+        for node in (a, b):
+            souk_dials(node, middle)
+            wait_until(lambda: node.id in middle.subscribers(), "souk there")
+        # A's own message goes to all it knows: to the middle, not to B.
+        wait_until(lambda: a.count("mesh_peers") == 0, "A pruned")
+        a.publish("by/ihave")
+        assert json.loads(middle.message()[1])["id"]["namespace"] == "by"
+        wait_until(lambda: has(b, "by/ihave"), "B by IHAVE of theirs", 15)
+    with Node() as node, one_with_a_full_mesh(kind) as far, \
+            Stranger(kind.name, client=True) as near:
+        near.do("dial", address=node.address)
+        in_mesh(node, near)
+        souk_dials(node, far)
+        wait_until(lambda: node.id in far.subscribers(), "souk there")
+        wait_until(lambda: node.count("mesh_peers") == 1, "far out of it")
+        record = signed_record("from/near")
+        near.publish(record)
+        assert far.message() == (near.id, record)
+
+
+CASES = [gossip_both_ways, souk_passes_on, rubbish_goes_no_further,
+         bad_signatures_are_dropped, leaving_the_topic_is_heard,
+         what_the_direct_link_lost_is_recovered]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The implementations, what they can do, and which cases that makes.
+
+What is not in `can` has a reason in `lacks`, which docs/INTEROP.md shows: no
+case is passed over in silence."""
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import time
+
+from driver import bulk, connections, dht, gossip
+from driver.stranger import rsa_key
+from support.souk import ROOT, run
+
+# A case needs of the implementation:
+NEEDS = {
+    connections.every_key_type: ("keys",),
+    connections.identify_is_pushed: ("push",),
+    **{case: ("kad",) for case in dht.CASES},
+    **{case: ("gossip",) for case in gossip.CASES},
+    dht.publisher_and_ttl_are_kept: ("kad", "ttl"),
+    gossip.what_the_direct_link_lost_is_recovered: ("gossip", "mesh"),
+}
+CASES = connections.CASES + dht.CASES + gossip.CASES + bulk.CASES
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    name: str
+    library: str   # and its version, as the lock file says
+    agent: str     # what its identify says begins with
+    keys: tuple    # besides Ed25519
+    can: frozenset
+    lacks: dict    # what of NEEDS it lacks, and why
+    slower: int = 1     # bulk bytes are divided by this
+    streams: int = 512  # on one connection at once
+
+    def key_types(self):
+        for key in self.keys:
+            if key == "RSA" and self.name.startswith("rust"):
+                yield {"keyType": key, "key": rsa_key()}
+            else:
+                yield {"keyType": key}
+
+
+def kind(name, library, agent, keys, can, lacks=None, **more):
+    return Kind(name, library, agent, keys, frozenset(can.split()),
+                lacks or {}, **more)
+
+
+KINDS = {k.name: k for k in [
+    kind("js", "js-libp2p 3.3.11", "js-libp2p/", ("secp256k1", "RSA"),
+         "early resets keys push kad gossip mesh records",
+         {"ttl": "js knows neither publisher nor ttl of a record"}),
+    kind("rust-0.54", "rust-libp2p 0.54.1", "rust-libp2p/",
+         ("RSA", "ECDSA", "secp256k1"),
+         "keys push kad ttl gossip mesh"),
+    kind("rust-0.57", "rust-libp2p 0.57.1", "rust-libp2p/",
+         ("RSA", "ECDSA", "secp256k1"),
+         "keys push kad ttl gossip mesh"),
+]}
+
+
+def cases(one):
+    """Functions without arguments for run(), named as the cases."""
+    for case in CASES:
+        if set(NEEDS.get(case, ())) <= one.can:
+            yield functools.update_wrapper(functools.partial(case, one), case)
+
+
+def results_file():
+    folder = pathlib.Path(os.environ.get("SOUK_INTEROP_RESULTS",
+                                         ROOT / "build/interop"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def noted(one, case):
+    """The case, whose result is written down for the matrix."""
+    def with_note():
+        file = results_file() / f"{one.name}.json"
+        results = json.loads(file.read_text()) if file.exists() else {}
+        begun, results[case.__name__] = time.monotonic(), "failed"
+        try:
+            case()
+            results[case.__name__] = round(time.monotonic() - begun, 2)
+        finally:
+            file.write_text(json.dumps(results, indent=1))
+    return functools.update_wrapper(with_note, case)
+
+
+def main(name):
+    one = KINDS[name]
+    run([noted(one, case) for case in cases(one)])
