@@ -2,6 +2,7 @@
 """Connections: handshake, identify, ping, keys, streams.  A case gets the
 implementation it is run against, `kind` (driver/kinds.py)."""
 import concurrent.futures
+import contextlib
 
 from driver import wire
 from driver.stranger import Stranger, b64
@@ -80,23 +81,24 @@ def souk_dials_them(kind):
 def identify_is_pushed(kind):
     """Theirs reaches souk, souk's reaches them."""
     new = "/souk/test/new/1.0.0"
-    with Node() as node, Stranger(kind.name) as one, \
-            Stranger(kind.name) as two:
-        for peer in (one, two):
+    with Node() as node, contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Stranger(kind.name)) for _ in range(4)]
+        for peer in peers:
             peer.do("dial", address=node.address)
             check_identity(kind, node, peer)
-        one.do("offer", protocol=new)
-        one.ask("push", peer=node.id)  # some push by themselves
-        wait_until(lambda: new in known(node, one)["protocols"], "their push")
+        peers[0].do("offer", protocol=new)
+        peers[0].ask("push", peer=node.id)  # some push by themselves
+        wait_until(lambda: new in known(node, peers[0])["protocols"],
+                   "their push")
 
-        # An address that two peers saw souk at is souk's: it tells everybody.
+        # An address that four peers saw souk at is souk's: it tells everybody.
         outside = "/ip4/93.184.216.34/tcp/4001"
         observed = bytes([4, 93, 184, 216, 34, 6, 4001 >> 8, 4001 & 255])
-        for peer in (one, two):
+        for peer in peers:
             stream = peer.open(node.id, PUSH)
             stream.write(wire.framed(wire.message((4, observed))))
             stream.finish()
-        for peer in (one, two):
+        for peer in peers:
             wait_until(lambda: outside in [
                 address.split("/p2p")[0] for address in
                 peer.do("identified", peer=node.id)["addresses"]],

@@ -19,11 +19,13 @@ def in_mesh(node, peer):
     wait_until(lambda: node.count("mesh_peers") >= 1, "them in souk's mesh")
 
 
-def refused(node):
+def came_in(node, outcome):
+    """How many messages of peers ended so."""
     text = node.admin.get("/metrics").expect(200).text
-    line = next(line for line in text.split("\n")
-                if line.startswith("gossip_rejected_total "))
-    return int(line.split()[1])
+    return sum(int(line.split()[1]) for line in text.split("\n")
+               if line.startswith("gossip_messages_total{")
+               and 'direction="in"' in line
+               and f'outcome="{outcome}"' in line)
 
 
 def gossip_both_ways(kind):
@@ -63,9 +65,9 @@ def rubbish_goes_no_further(kind):
         for peer in (bad, good):
             peer.do("dial", address=node.address)
             in_mesh(node, peer)
-        before, score = refused(node), known(node, bad)["score"]
+        score = known(node, bad)["score"]
         bad.publish(b'{"not":"a record"}')
-        wait_until(lambda: refused(node) == before + 1, "it refused")
+        wait_until(lambda: came_in(node, "rejected") == 1, "it refused")
         wait_until(lambda: known(node, bad)["score"] < score, "a lower score")
         node.publish("by/souk")
         assert good.message()[0] == node.id
@@ -80,17 +82,19 @@ def bad_signatures_are_dropped(kind):
             in_mesh(node, peer)
         record = signed_record("bad/signature")
         author = wire.peer_bytes(bad.id)
-        before, score = refused(node), known(node, bad)["score"]
+        score = known(node, bad)["score"]
         stream = bad.open(node.id, "/meshsub/1.1.0")
         stream.write(wire.gossip_subscription(TOPIC))
         for seqno, signature in ((1, bytes(64)), (2, None), (3, b"short")):
             stream.write(wire.gossip_message(author, record, TOPIC, seqno,
                                              signature))
-        wait_until(lambda: refused(node) == before + 3, "three refused")
+        wait_until(lambda: came_in(node, "bad-own-message") == 3,
+                   lambda: node.admin.get("/metrics").text)
         wait_until(lambda: known(node, bad)["score"] < score, "a lower score")
         # What nobody subscribed to is passed over.
         stream.write(wire.gossip_message(author, record, "/no/such/topic", 4,
                                          bytes(64)))
+        wait_until(lambda: came_in(node, "unknown-topic") == 1, "passed over")
         assert not has(node, "bad/signature")
         # The same record well signed is no duplicate of what was refused.
         bad.publish(record)

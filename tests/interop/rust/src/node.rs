@@ -102,6 +102,8 @@ fn kad(key: &Keypair, options: &Options) -> Result<kad::Behaviour<MemoryStore>, 
 fn gossip(key: &Keypair, options: &Options) -> Result<gossipsub::Behaviour, Failure> {
     let mut config = gossipsub::ConfigBuilder::default();
     config
+        // Its own first delay of 5 s is the time for which others remember.
+        .heartbeat_initial_delay(Duration::from_millis(100))
         .heartbeat_interval(Duration::from_millis(options.heartbeat_ms))
         .validation_mode(gossipsub::ValidationMode::Strict);
     if let Some(n) = options.mesh_max {
