@@ -103,9 +103,12 @@ static void view_score(const struct node *n, const struct peer_id *id,
                        struct peer_info *info)
 {
     struct reputation_view v;
+    struct gossip_score gossip;
 
     (void)reputation_look(n->reputation, id, n->wall, &v);
     info->score = v.score;
+    info->has_gossip_score = gossip_peer_score(n->gossip, id, &gossip);
+    info->gossip_score = gossip.score;
     info->last_seen = v.last_seen;
     info->banned_until = v.banned_until > n->wall ? v.banned_until : 0;
     info->success = v.success;

@@ -68,6 +68,11 @@ static void peer_write(struct jw *j, const struct peer_info *p)
         jw_double(j, p->latency_ms);
     jw_key(j, "score");
     jw_double(j, shown_score(p->score));
+    jw_key(j, "gossip_score");
+    if (p->has_gossip_score)
+        jw_double(j, p->gossip_score);
+    else
+        jw_null(j);
     jw_key(j, "state");
     jw_str(j, states[p->state]);
     time_write(j, "last_seen", p->last_seen);

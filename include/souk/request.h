@@ -116,6 +116,8 @@ struct peer_info {
     bool is_outbound;
     double latency_ms; /* < 0: never measured */
     double score;
+    bool has_gossip_score; /* while it, or its memory, is in gossip */
+    double gossip_score;
     enum peer_state state;
     wall_ms last_seen;
     wall_ms banned_until; /* 0: not banned */
