@@ -173,6 +173,10 @@ struct trace_span *trace_begin_root(struct tracer *t,
 
     if (!t->is_on)
         return NULL;
+    if (t->is_paused && t->sampler.root == TRACE_ALWAYS_ON && !has_parent) {
+        t->skipped++; /* no need to draw an id to know that */
+        return NULL;
+    }
     if (has_parent)
         memcpy(trace_id, remote->trace_id, TRACE_ID_LEN);
     else
