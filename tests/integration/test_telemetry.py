@@ -559,7 +559,7 @@ def what_a_collector_does_not_take_is_counted():
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
            "OTEL_BSP_MAX_QUEUE_SIZE": "8",
            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4",
-           "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BSP_EXPORT_TIMEOUT": "200"}
+           "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BSP_EXPORT_TIMEOUT": "3000"}
     with Node(args=["--standalone"], env=env) as node:
         for _ in range(40):
             node.get("/api/v1/search").expect(200)
