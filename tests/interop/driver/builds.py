@@ -87,10 +87,13 @@ def rust(version):
     files = [*(here / "src").glob("*.rs"), *(here / version).iterdir()]
     with made_once(f"rust-{version}", files) as (folder, is_missing):
         if is_missing:
-            # Copied without their times: cargo goes by those.
-            shutil.copytree(here / "src", folder / "src",
+            # Always in the same place, and copied without their times: cargo
+            # goes by paths and times, and takes another place's for its own.
+            place = CACHE / f"rust-work-{version}"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(here / "src", place / "src",
                             copy_function=shutil.copyfile)
-            work = folder / version
+            work = place / version
             work.mkdir()
             shutil.copyfile(here / version / "Cargo.toml", work / "Cargo.toml")
             pinned = (here / version / "versions.lock").read_text()

@@ -64,33 +64,32 @@ KINDS = {k.name: k for k in [
 
 
 def cases(one):
-    """Functions without arguments for run(), named as the cases."""
-    for case in CASES:
-        if set(NEEDS.get(case, ())) <= one.can:
-            yield functools.update_wrapper(functools.partial(case, one), case)
+    """The cases it can do."""
+    return [case for case in CASES if set(NEEDS.get(case, ())) <= one.can]
 
 
-def results_file():
+def results_folder():
     folder = pathlib.Path(os.environ.get("SOUK_INTEROP_RESULTS",
                                          ROOT / "build/interop"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def noted(one, case):
-    """The case, whose result is written down for the matrix."""
+def noted(name, one, case):
+    """The case, for run(); its result is written down for the matrix."""
     def with_note():
-        file = results_file() / f"{one.name}.json"
+        file = results_folder() / f"{name}.json"
         results = json.loads(file.read_text()) if file.exists() else {}
         begun, results[case.__name__] = time.monotonic(), "failed"
         try:
-            case()
+            case(one)
             results[case.__name__] = round(time.monotonic() - begun, 2)
         finally:
             file.write_text(json.dumps(results, indent=1))
     return functools.update_wrapper(with_note, case)
 
 
-def main(name):
+def main(name, of=None, under=None):
+    """Run all cases of the implementation, or these, noted under that name."""
     one = KINDS[name]
-    run([noted(one, case) for case in cases(one)])
+    run([noted(under or name, one, case) for case in of or cases(one)])

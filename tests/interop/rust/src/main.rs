@@ -2,6 +2,7 @@
 //! A rust-libp2p node driven over stdin and stdout, one JSON object a line, as
 //! tests/interop/README.md says.
 mod bulk;
+mod ggen;
 mod node;
 mod own;
 mod peer;

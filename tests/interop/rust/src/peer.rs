@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::node::{build, Behaviour, BehaviourEvent, Failure, Options};
 use crate::streams::{self, Streams};
-use crate::{answer, bulk, own, say};
+use crate::{answer, bulk, ggen, own, say};
 
 /// A question to the DHT and what has come so far.
 struct Query {
@@ -159,6 +159,7 @@ impl Peer {
             "open" | "write" | "read" | "finish" | "reset" | "bulk" | "streams" => {
                 self.stream(id, q)
             }
+            "parse" => ggen::parse(&bytes(q, "data")?).map(Some),
             "stop" => {
                 answer(id, Ok(json!({})));
                 std::process::exit(0)
