@@ -140,14 +140,17 @@ static bool is_held(struct exchange *x, const struct resolve *r,
 {
     struct buf *scratch = &x->response.body;
     struct package_view view;
+    struct span held;
     bool is_same;
 
     if (r->has_version || found->record_count != 1)
         return false;
     buf_clear(scratch);
     is_same = reader_head(exchange_reader(x), &r->id, &view, scratch) == OK &&
-              gateway_wall() - view.heard < RESOLVE_FRESH_S * 1000 &&
-              span_eq(buf_span(scratch), found->records[0].bytes);
+              gateway_wall() - view.heard < RESOLVE_FRESH_S * 1000;
+    held = buf_span(scratch);
+    is_same =
+        is_same && held.data != NULL && span_eq(held, found->records[0].bytes);
     buf_clear(scratch);
     return is_same;
 }

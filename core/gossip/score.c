@@ -141,7 +141,8 @@ void score_self_beat(const struct score_params *params, struct score_self *self,
 static void add_topic(const struct score_params *params,
                       const struct topic_score *t, struct score_terms *out)
 {
-    double quanta = (double)(t->time / params->time_quantum);
+    duration whole = t->time / params->time_quantum;
+    double quanta = (double)whole;
 
     out->time += params->time_weight * fmin(params->time_cap, quanta);
     out->first += params->first_weight * t->first;

@@ -53,6 +53,7 @@ static void standing_drop(struct gossip *g, struct standing *s)
     if (!s->is_here)
         g->left_count--;
     list_remove(&s->link);
+    assert(g->standings != NULL);
     MAP_DEL(g->standings, s);
     mem_free(g->mem, s);
     count_ip(g, ip);
