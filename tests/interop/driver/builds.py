@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -128,8 +129,41 @@ def js():
                 mine / "peer.js"]
 
 
+# ---- Go. ----
+
+def go_toolchain(version):
+    """The folder of the go that go.mod names.  It comes as a module, which any
+    go can fetch and check, Debian's as well; that one is too old to build."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    module = f"golang.org/toolchain@v0.0.1-{version}.linux-{machine}"
+    with made_once(version, []) as (folder, is_missing):
+        if is_missing:
+            call(["go", "mod", "download", module], folder,
+                 GOMODCACHE=str(folder), GOFLAGS="-modcacherw",
+                 GOTOOLCHAIN="local")
+            for programs in ("bin", "pkg/tool"):
+                for file in (folder / module / programs).rglob("*"):
+                    file.chmod(0o755)
+        return folder / module
+
+
+def go():
+    here = SOURCES / "go"
+    files = [file for file in here.iterdir() if file.is_file()]
+    with made_once("go", files) as (folder, is_missing):
+        if is_missing:
+            version = re.search(r"^toolchain (.*)$",
+                                (here / "go.mod").read_text(), re.M)[1]
+            toolchain = go_toolchain(version)
+            call([toolchain / "bin/go", "build", "-mod=readonly", "-trimpath",
+                  "-buildvcs=false", "-o", folder / "peer", "."], here,
+                 GOROOT=str(toolchain), GOTOOLCHAIN="local")
+        return [folder / "peer"]
+
+
 MAKERS = {
     "js": js,
+    "go": go,
     "rust-0.54": lambda: rust("0.54"),
     "rust-0.57": lambda: rust("0.57"),
 }

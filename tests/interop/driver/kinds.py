@@ -60,6 +60,12 @@ KINDS = {k.name: k for k in [
     kind("rust-0.57", "rust-libp2p 0.57.1", "rust-libp2p/",
          ("RSA", "ECDSA", "secp256k1"),
          "keys push kad ttl gossip mesh"),
+    kind("go", "go-libp2p 0.51.0", "go-libp2p/v0.51.0",
+         ("RSA", "ECDSA", "secp256k1"),
+         "early resets keys push records",
+         {"kad": "go-libp2p's DHT is a module of its own",
+          "gossip": "go-libp2p's gossip is a module of its own",
+          "ttl": "no DHT"}),
 ]}
 
 
