@@ -161,9 +161,24 @@ def go():
         return [folder / "peer"]
 
 
+# ---- Python. ----
+
+def py():
+    here = SOURCES / "py"
+    with made_once("py", [here / "requirements.txt"]) as (folder, is_missing):
+        if is_missing:
+            call([sys.executable, "-m", "venv", folder / "venv"], folder)
+            # The list is whole: nothing else may come in.
+            call([folder / "venv/bin/pip", "-q", "install",
+                  "--disable-pip-version-check", "--no-deps", "-r",
+                  here / "requirements.txt"], folder)
+        return [folder / "venv/bin/python", here / "peer.py"]
+
+
 MAKERS = {
     "js": js,
     "go": go,
+    "py": py,
     "rust-0.54": lambda: rust("0.54"),
     "rust-0.57": lambda: rust("0.57"),
 }

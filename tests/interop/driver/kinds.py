@@ -66,6 +66,10 @@ KINDS = {k.name: k for k in [
          {"kad": "go-libp2p's DHT is a module of its own",
           "gossip": "go-libp2p's gossip is a module of its own",
           "ttl": "no DHT"}),
+    kind("py", "py-libp2p 0.8.0", "py-libp2p/0.8.0", ("RSA", "secp256k1"),
+         "resets keys push kad gossip mesh records",
+         {"ttl": "py knows neither publisher nor ttl of a record"},
+         slower=16, streams=100),
 ]}
 
 
