@@ -4,8 +4,8 @@ implementation it is run against, `kind` (driver/kinds.py)."""
 import concurrent.futures
 import contextlib
 
-from driver import wire
-from driver.stranger import Stranger, b64
+from driver import bulk, wire
+from driver.stranger import Stranger, Stream, b64
 from support.souk import Node, wait_until
 
 PING, PUSH = "/ipfs/ping/1.0.0", "/ipfs/id/push/1.0.0"
@@ -236,7 +236,60 @@ def who_is_stopped_is_let_go(kind):
         wait_until(lambda: node.connected() == set(), "let go", 75)
 
 
+def the_muxer_is_agreed_late(kind):
+    """With who names no muxers in the handshake, and both ways."""
+    with Stranger(kind.name, noEarly=True) as peer:
+        assert not bulk.dial(peer.address, 1000, 1000)["early_muxer"]
+        with bulk.listening() as souk:
+            assert not peer.do("dial", address=souk["listen"])["early"]
+            moved = peer.do("bulk", peer=souk["peer"], send=1000, receive=1000)
+        assert moved["received"] and moved["sent"], moved
+
+
+def ask_on_a_stream(node, peer):
+    """The stream, when it was answered."""
+    opened = peer.ask("open", peer=node.id, protocol=KAD)
+    if not opened["ok"]:
+        return None
+    stream = Stream(peer, opened["stream"])
+    asked = peer.ask("write", stream=stream.number,
+                     data=b64(wire.kad(wire.FIND_NODE, b"anything")))
+    return stream if asked["ok"] and stream.read(1)[1] == "open" else None
+
+
+def streams_beyond_the_limit_are_refused(kind):
+    """… by souk, and nothing else is lost."""
+    with Node() as node, Stranger(kind.name) as peer:
+        peer.do("dial", address=node.address)
+        check_identity(kind, node, peer)
+        streams = [ask_on_a_stream(node, peer) for _ in range(300)]
+        answered = [stream for stream in streams if stream]
+        assert 200 <= len(answered) <= 256, len(answered)
+        limits = node.get("/api/v1/node/limits").expect(200).text
+        assert '"streams_in"' in limits, limits
+        for stream in answered:
+            stream.finish()
+            assert stream.read()[1] == "eof"
+        assert ask_on_a_stream(node, peer), "no stream after the others' end"
+        they_ping(node, peer)
+        assert peer.closed.empty(), peer.closed.get()
+
+
+def their_limits_are_borne(kind):
+    """Who allows us one stream at a time is known all the same, and kept."""
+    with Node() as node, Stranger(kind.name, streamsMax=1) as peer:
+        souk_dials(node, peer)
+        wait_until(lambda: (known(node, peer)["agent"] or "").startswith(
+            kind.agent), "identify by souk")
+        wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
+                   "souk's ping")
+        they_ping(node, peer)
+        assert peer.closed.empty(), peer.closed.get()
+
+
 CASES = [they_dial, souk_dials_them, identify_is_pushed, every_key_type,
          a_wrong_peer_id_is_refused, both_dial_at_once,
          streams_end_as_they_should, go_away_is_heard,
-         who_stops_reading_is_bounded, who_is_stopped_is_let_go]
+         who_stops_reading_is_bounded, who_is_stopped_is_let_go,
+         the_muxer_is_agreed_late, streams_beyond_the_limit_are_refused,
+         their_limits_are_borne]

@@ -18,6 +18,9 @@ from support.souk import ROOT, run
 NEEDS = {
     connections.every_key_type: ("keys",),
     connections.identify_is_pushed: ("push",),
+    connections.the_muxer_is_agreed_late: ("late",),
+    connections.streams_beyond_the_limit_are_refused: ("many",),
+    connections.their_limits_are_borne: ("limits",),
     **{case: ("kad",) for case in dht.CASES},
     **{case: ("gossip",) for case in gossip.CASES},
     dht.publisher_and_ttl_are_kept: ("kad", "ttl"),
@@ -62,7 +65,7 @@ KINDS = {k.name: k for k in [
          "keys push kad ttl gossip mesh"),
     kind("go", "go-libp2p 0.51.0", "go-libp2p/v0.51.0",
          ("RSA", "ECDSA", "secp256k1"),
-         "early resets keys push records",
+         "early late many limits resets keys push records",
          {"kad": "go-libp2p's DHT is a module of its own",
           "gossip": "go-libp2p's gossip is a module of its own",
           "ttl": "no DHT"}),
