@@ -93,6 +93,7 @@ class Node:
     def __init__(self, nursery, say, start):
         self.nursery, self.say = nursery, say
         self.kad, self.told = start["kad"], {}
+        self.news = trio.Event()  # somebody has told more
         name_kad(self.kad)
         self._listen_to_identify()
         self.host = libp2p.new_host(key_pair(start.get("keyType", "Ed25519")))
@@ -145,7 +146,7 @@ class Node:
         leaves to its user."""
         with trio.move_on_after(IDENTIFY_WITHIN_S):
             while peer not in self.told:
-                await trio.sleep(0.02)
+                await self.news.wait()
             if self.kad in self.told[peer].protocols:
                 await self.dht.add_peer(peer)
 
@@ -158,6 +159,8 @@ class Node:
         async def listen(peerstore, peer, message):
             await update(peerstore, peer, message)
             self.told[peer] = message
+            self.news.set()
+            self.news = trio.Event()
 
         basic_host.update_peerstore_from_identify = listen
         identify_push.update_peerstore_from_identify = listen
