@@ -137,7 +137,7 @@ def begun(pool, case):
 
 def main(name, of=None, under=None):
     """Run all cases of the implementation, or these, noted under that name."""
-    one, here, aside = KINDS[name], [], []
+    one, here, aside = KINDS.get(name), [], []
     wanted = sys.argv[1:]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for case in of or cases(one):
