@@ -66,10 +66,10 @@ void core_metrics(struct core *core, struct node_metrics *metrics)
     memset(metrics, 0, sizeof(*metrics));
 }
 
-void core_usage(struct core *core, struct usages *out)
+void core_usage(struct core *core, struct usages *usages)
 {
     (void)core;
-    *out = (struct usages){0};
+    *usages = (struct usages){0};
 }
 
 enum err worker_submit(struct worker *w, struct job *job)

@@ -213,7 +213,7 @@ def the_data_directory_is_read_only():
         stale = pathlib.Path(data) / "endpoints.json"
         assert not stale.exists()
         process = subprocess.run(node.command(), capture_output=True,
-                                 text=True, timeout=30)
+                                 env=node.environment(), text=True, timeout=30)
         assert process.returncode == 1, process
         assert data in process.stderr, process.stderr
         assert "ead-only" in process.stderr, process.stderr

@@ -187,6 +187,12 @@ class Node:
             command += ["--bootstrap", address]
         return command + self.args
 
+    def environment(self):
+        """Nothing of the one who runs the tests changes a node."""
+        kept = {k: v for k, v in os.environ.items()
+                if not k.startswith("SOUK_") and k != "XDG_DATA_HOME"}
+        return {**kept, **self.env}
+
     def start(self, within=30):
         self.launch()
         self.wait_ready_line(within)
@@ -195,9 +201,7 @@ class Node:
     def launch(self):
         (self.dir / "endpoints.json").unlink(missing_ok=True)
         self.lines = []
-        environment = {k: v for k, v in os.environ.items()
-                       if not k.startswith("SOUK_") and k != "XDG_DATA_HOME"}
-        environment.update(self.env)
+        environment = self.environment()
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL, text=True, errors="replace",
