@@ -119,7 +119,7 @@ def every_key_type(kind):
 
 
 def a_wrong_peer_id_is_refused(kind):
-    """By both."""
+    """By whoever dialled."""
     with Node() as node, Stranger(kind.name) as peer, \
             Stranger(kind.name) as other:
         wrong = peer.address.replace(peer.id, other.id)
@@ -258,7 +258,7 @@ def ask_on_a_stream(node, peer):
 
 
 def streams_beyond_the_limit_are_refused(kind):
-    """… by souk, and nothing else is lost."""
+    """By souk, and nothing else is lost."""
     with Node() as node, Stranger(kind.name) as peer:
         peer.do("dial", address=node.address)
         check_identity(kind, node, peer)

@@ -86,7 +86,7 @@ def peers_are_found(kind):
 
 
 def a_lookup_passes_through_them(kind):
-    """A and B know only them.  B puts and provides there, A finds it."""
+    """What one souk puts and provides, another finds, with them between."""
     with Node() as a, Node() as b, Stranger(kind.name) as peer:
         souk_dials(b, peer)
         in_table(b, peer)

@@ -89,7 +89,7 @@ def what_the_swarm_holds_is_found(kind):
 
 
 def what_the_swarm_announces_is_found(kind):
-    """… and what is announced on the topic, by search."""
+    """What is announced on its topic is found by search, unverified."""
     del kind
     with ggen_node() as node, swarm_node() as peer:
         connect(node, peer)
@@ -148,7 +148,7 @@ def lasts(node, peer):
 
 
 def connections_to_the_swarm_last(kind):
-    """Although it closes one without a stream at once: whoever dialled."""
+    """Whoever dialled, although it closes one without a stream at once."""
     del kind
     with ggen_node() as node, swarm_node() as peer:
         connect(node, peer)

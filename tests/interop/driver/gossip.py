@@ -74,7 +74,7 @@ def rubbish_goes_no_further(kind):
 
 
 def bad_signatures_are_dropped(kind):
-    """… and counted, and lower the score of who signed so."""
+    """Counted too, and they lower the score of who signed so."""
     with Node() as node, Stranger(kind.name) as bad, \
             Stranger(kind.name) as good:
         for peer in (bad, good):

@@ -65,7 +65,7 @@ def table_size(one):
 
 
 def a_dht_of_ten(kind):
-    """In a chain: everybody knew one other.  What one puts all get."""
+    """Each knew one other: what any of them puts all others get."""
     del kind
     with network("kad", 10, lambda i: [i - 1] if i else []) as (
             nodes, strangers, everybody):

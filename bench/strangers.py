@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""souk beside the libraries of others, each among its own, in one run: the
+peers of tests/interop.  They are asked by lines of JSON, souk over HTTP."""
+import contextlib
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/interop"))
+from driver import bulk, dht                             # noqa: E402
+from driver.kinds import KINDS                           # noqa: E402
+from driver.stranger import Stranger                     # noqa: E402
+from measure import percentile                           # noqa: E402
+from support.souk import wait_until                      # noqa: E402
+
+EIGHT = 8
+
+
+def souk_bulk(count, streams):
+    """MB/s of souk's connection to itself, over that many streams."""
+    with bulk.listening() as other:
+        each = count // streams
+        told = bulk.dial(other["listen"], each, each, streams, streams)
+    return 2 * each * streams / 1e6 / told["seconds"]
+
+
+def their_bulk(kind, count, streams):
+    with Stranger(kind.name) as one, Stranger(kind.name) as other:
+        one.do("dial", address=other.address)
+        each = count // streams
+        told = one.do("streams", 600, peer=other.id, count=streams,
+                      concurrent=streams, bytes=each)
+        assert told["good"] == streams, told
+    return 2 * each * streams / 1e6 / told["seconds"]
+
+
+def throughput(figures, size):
+    how = "both ways, SHA-256 of it all at both ends, over loopback TCP"
+    for streams in (1, EIGHT):
+        count = size["stranger_megabytes"] * 1_000_000
+        name = "one stream" if streams == 1 else f"{streams} streams"
+        for kind in KINDS.values():
+            # By turns, so that both meet the same machine.
+            pairs = [(souk_bulk(count // kind.slower, streams),
+                      their_bulk(kind, count // kind.slower, streams))
+                     for _ in range(size["rounds"])]
+            ours = percentile([pair[0] for pair in pairs], 0.5)
+            theirs = percentile([pair[1] for pair in pairs], 0.5)
+            figures.add("bulk", f"{name}, {kind.library}", "MB/s", theirs, how)
+            figures.add("bulk", f"{name}, souk, by turns with it", "MB/s",
+                        ours, how)
+            figures.add("bulk", f"{name}, souk / {kind.library}", "ratio",
+                        ours / theirs, "the two above")
+
+
+def dials(figures, size):
+    """One by one; a hang-up between two."""
+    for kind in KINDS.values():
+        with Stranger(kind.name) as one, Stranger(kind.name) as other:
+            begun = time.monotonic()
+            for _ in range(size["dials"]):
+                one.do("dial", address=other.address)
+                one.do("hangup", peer=other.id)
+            took = time.monotonic() - begun
+        figures.add("dials", f"{kind.library}", "1/s", size["dials"] / took,
+                    "one by one, with a hang-up, asked over its stdin")
+
+
+@contextlib.contextmanager
+def ten(kind, count):
+    """As many of it, all in each other's table and mesh."""
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Stranger(kind.name))
+                 for _ in range(count)]
+        for i, peer in enumerate(peers):
+            for other in peers[:i]:
+                peer.do("dial", address=other.address)
+        for peer in peers:
+            wait_until(lambda: peer.table() >= count - 1, "all in the table",
+                       60)
+            wait_until(lambda: len(peer.mesh()) >= min(5, count - 1), "a mesh",
+                       60)
+        yield peers
+
+
+def timed(call):
+    begun = time.perf_counter()
+    call()
+    return (time.perf_counter() - begun) * 1000
+
+
+def among_their_own(figures, size):
+    count, group = size["nodes"], f"{size['nodes']} of one kind"
+    for kind in KINDS.values():
+        if not {"kad", "gossip"} <= kind.can:
+            continue
+        with ten(kind, count) as peers:
+            keys = [f"/souk/bench/k{i}" for i in range(size["stranger_puts"])]
+            value = dht.signed_record("bench/record")
+            puts = [timed(lambda: peers[i % count].put(key, value))
+                    for i, key in enumerate(keys)]
+            gets = [timed(lambda: peers[(i + 5) % count].get(key))
+                    for i, key in enumerate(keys)]
+            spreads = []
+            for i in range(size["stranger_puts"]):
+                def spread():
+                    peers[i % count].publish(b"%d of the bench" % i)
+                    for k, peer in enumerate(peers):
+                        if k != i % count:
+                            peer.messages.get(timeout=20)
+                spreads.append(timed(spread))
+        for what, times in (("put", puts), ("get", gets),
+                            ("gossip to the last", spreads)):
+            figures.add(group, f"{what} p50, {kind.library}", "ms",
+                        percentile(times, 0.5), "asked over its stdin")
+
+
+def strangers(figures, size):
+    throughput(figures, size)
+    dials(figures, size)
+    among_their_own(figures, size)
