@@ -487,7 +487,8 @@ def too_few_descriptors_to_start_are_an_error():
         ended = subprocess.run(
             [BINARY, "serve", "--data", folder, "--http", "127.0.0.1:0",
              "--admin", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0"],
-            preexec_fn=fewer, stderr=subprocess.PIPE, text=True, timeout=30)
+            preexec_fn=fewer, stderr=subprocess.PIPE, text=True, timeout=30,
+            env=Node(directory=folder).environment())
     assert ended.returncode == 1, ended
     assert re.search(r"\d+ file descriptors may be needed and the process may "
                      r"open 256", ended.stderr), ended.stderr
