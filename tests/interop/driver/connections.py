@@ -287,9 +287,22 @@ def their_limits_are_borne(kind):
         assert peer.closed.empty(), peer.closed.get()
 
 
+def a_long_identify_is_understood(kind):
+    """In several messages, the signed record in the last."""
+    offered = [f"/souk/test/{'long' * 8}/{i}" for i in range(80)]
+    with Node() as node, Stranger(kind.name) as peer:
+        for protocol in offered:
+            peer.do("offer", protocol=protocol)
+        souk_dials(node, peer)
+        check_identity(kind, node, peer)
+        missing = set(offered) - set(known(node, peer)["protocols"])
+        assert not missing, missing
+        assert peer.address.split("/p2p")[0] in known(node, peer)["addresses"]
+
+
 CASES = [they_dial, souk_dials_them, identify_is_pushed, every_key_type,
          a_wrong_peer_id_is_refused, both_dial_at_once,
          streams_end_as_they_should, go_away_is_heard,
          who_stops_reading_is_bounded, who_is_stopped_is_let_go,
          the_muxer_is_agreed_late, streams_beyond_the_limit_are_refused,
-         their_limits_are_borne]
+         their_limits_are_borne, a_long_identify_is_understood]

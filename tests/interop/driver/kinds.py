@@ -24,6 +24,7 @@ NEEDS = {
     connections.the_muxer_is_agreed_late: ("late",),
     connections.streams_beyond_the_limit_are_refused: ("many",),
     connections.their_limits_are_borne: ("limits",),
+    connections.a_long_identify_is_understood: ("splits",),
     **{case: ("kad",) for case in dht.CASES},
     **{case: ("gossip",) for case in gossip.CASES},
     dht.publisher_and_ttl_are_kept: ("kad", "ttl"),
@@ -57,6 +58,7 @@ class Kind:
 # What only one of them is asked: souk's side of it is the same for all.
 ONLY_GO = {"late": "none lets its user leave the muxers out of the handshake; "
                    "go does, rust and py never name any",
+           "splits": "asked of go, which splits what it says of itself",
            "many": "asked of go, which opens the most at once",
            "limits": "asked of go, which limits each peer's streams"}
 
@@ -81,7 +83,7 @@ KINDS = {k.name: k for k in [
          "keys push kad ttl gossip mesh"),
     kind("go", "go-libp2p 0.51.0", "go-libp2p/v0.51.0",
          ("RSA", "ECDSA", "secp256k1"),
-         "early late many limits resets keys push records",
+         "early late many limits splits resets keys push records",
          {"kad": "go-libp2p's DHT is a module of its own",
           "gossip": "go-libp2p's gossip is a module of its own",
           "ttl": "no DHT", "mesh": "no gossip"}),
