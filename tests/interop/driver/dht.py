@@ -22,6 +22,24 @@ def signed_record(package, **fields):
         return other.get(f"/api/v1/packages/{package}").expect(200).body
 
 
+def two_heads(package):
+    """Two records of one publisher, the second with the higher sequence."""
+    with Node(args=["--standalone"]) as other:
+        heads = []
+        for version in ("1.0.0", "1.1.0"):
+            other.publish(package, version)
+            heads.append(other.get(f"/api/v1/packages/{package}").body)
+        return heads
+
+
+def put(peer, node, package, record):
+    """By hand, answered by the same value."""
+    stream = peer.open(node.id, KAD)
+    stream.write(wire.kad_put(f"/souk/{package}".encode(), record))
+    stream.finish()
+    assert record in stream.read()[0], "not taken"
+
+
 def term_key(word):
     digest = hashlib.sha256(b"souk-term-v1:" + word.encode()).digest()
     return b64(b"\x12\x20" + digest)
@@ -150,15 +168,18 @@ def what_is_no_record_is_refused(kind):
             got = stream.read()
             assert was_reset(kind, got), f"{why}: {got}"
         assert node.count("records") == 0, node.status()["counts"]
-        # The right one is still taken, an older one then is not.
-        newer = signed_record("a/b")
-        for value in (record, newer, record):
-            stream = peer.open(node.id, KAD)
-            stream.write(wire.kad_put(b"/souk/a/b", value))
-            stream.read(1)
-            stream.reset()
+        # The right one is still taken, an older one of its publisher not.
+        older, newer = two_heads("c/d")
+        put(peer, node, "c/d", newer)
+        stream = peer.open(node.id, KAD)
+        stream.write(wire.kad_put(b"/souk/c/d", older))
+        got = stream.read()
+        assert was_reset(kind, got), f"a stale sequence: {got}"
+        stream = peer.open(node.id, KAD)
+        stream.write(wire.kad(wire.GET_VALUE, b"/souk/c/d"))
+        stream.finish()
+        assert newer in stream.read()[0], "not the newer one"
         they_ping(node, peer)
-        assert node.get("/api/v1/packages/a/b").expect(200)
 
 
 def clients_stay_out_of_tables(kind):
