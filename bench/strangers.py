@@ -79,7 +79,7 @@ def ten(kind, count):
         for peer in peers:
             wait_until(lambda: peer.table() >= count - 1, "all in the table",
                        60)
-            wait_until(lambda: len(peer.mesh()) >= min(5, count - 1), "a mesh",
+            wait_until(lambda: len(peer.mesh()) >= min(3, count - 1), "a mesh",
                        60)
         yield peers
 
