@@ -103,6 +103,9 @@ def identify_is_pushed(kind):
                 address.split("/p2p")[0] for address in
                 peer.do("identified", peer=node.id)["addresses"]],
                 "souk's push")
+            # What those pushes left out has not changed.
+            assert PING in known(node, peer)["protocols"], known(node, peer)
+            assert known(node, peer)["agent"], known(node, peer)
 
 
 def every_key_type(kind):
