@@ -16,27 +16,20 @@
  *      deaf     COUNT pings' streams with SIZE bytes, and no read any more
  *
  * What has become of it is a line of JSON whenever it changes. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "conn/conn.h"
 #include "crypto/ed25519.h"
-#include "multi/multiaddr.h"
+#include "host/system.h"
 #include "multi/peer_id.h"
 #include "multi/uvarint.h"
+#include "support/link.h"
 
 enum {
     CONNS_MAX = 512,
-    READ_MAX = 256 * 1024,
     PART = 16 * 1024,
     SMALL_BUFFER = 4096, /* so that who is deaf soon holds the other up */
 };
@@ -61,45 +54,22 @@ struct stream {
     bool is_over;
 };
 
-struct link {
-    int fd;
-    struct conn *conn;
+struct side { /* our end of a connection */
+    struct link link;
     struct ed25519_keypair key;
     struct peer_id self;
     struct stream *streams;
     size_t opened;
-    bool is_up, is_deaf;
+    bool is_up;
 };
 
 static enum plan_type plan;
 static size_t count, size;
-static struct link links[CONNS_MAX];
-static size_t link_count;
+static struct side sides[CONNS_MAX];
+static size_t side_count;
 static struct {
     size_t up, closed, ready, reset, ended, sent;
 } now_is, told;
-
-static tstamp now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (tstamp)t.tv_sec * SECONDS + (tstamp)t.tv_nsec;
-}
-
-static void fill_random(void *ctx, void *out, size_t n)
-{
-    (void)ctx;
-    if (getrandom(out, n, 0) != (ssize_t)n)
-        abort();
-}
-static const struct rng rng = {.fill = fill_random};
-
-static void die(const char *what)
-{
-    fprintf(stderr, "rude_peer: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void tell(void)
 {
@@ -121,14 +91,14 @@ static void must(enum err err)
 }
 
 /* ADD_PROVIDER of a random key, with its length in front. */
-static void put_provider(struct buf *out, const struct link *l)
+static void put_provider(struct buf *out, const struct side *d)
 {
-    struct span self = peer_id_span(&l->self);
+    struct span self = peer_id_span(&d->self);
     struct multiaddr addr;
     uint8_t key[34] = {0x12, 0x20};
     struct buf peer, body;
 
-    fill_random(NULL, key + 2, 32);
+    rng_system.fill(NULL, key + 2, 32);
     must(multiaddr_parse(&addr, SPAN_LIT("/ip4/127.0.0.1/tcp/1")));
     buf_init(&peer, 1024, &mem_libc);
     buf_init(&body, 1024, &mem_libc);
@@ -149,15 +119,8 @@ static void put_provider(struct buf *out, const struct link *l)
     buf_release(&body);
 }
 
-static void put_length(struct buf *out, uint64_t n)
-{
-    for (; n >= 128; n >>= 7)
-        must(buf_put_u8(out, (uint8_t)(n | 128)));
-    must(buf_put_u8(out, (uint8_t)n));
-}
-
 /* The first bytes of a stream. */
-static void put_first(struct buf *out, const struct link *l)
+static void put_first(struct buf *out, const struct side *d)
 {
     static const char query[] = "\x0c\x0a\x05thing\x18\x05\x20\xe8\x07";
 
@@ -167,14 +130,14 @@ static void put_first(struct buf *out, const struct link *l)
     case DEAF:
         break;
     case PARTIAL:
-        put_length(out, size + 1);
+        must(uvarint_put(out, size + 1));
         break;
     case LONG:
-        put_length(out, size);
+        must(uvarint_put(out, size));
         break;
     case PROVIDE:
         for (size_t i = 0; i < count; i++)
-            put_provider(out, l);
+            put_provider(out, d);
         break;
     case SEARCH:
         must(buf_put(out, SPAN(query, sizeof(query) - 1)));
@@ -182,68 +145,70 @@ static void put_first(struct buf *out, const struct link *l)
     }
 }
 
-static bool open_one(struct link *l)
+static bool open_one(struct side *d)
 {
-    struct stream *s = &l->streams[l->opened];
+    struct stream *s = &d->streams[d->opened];
     struct buf first;
 
-    if (conn_stream_open(l->conn, &plans[plan].protocol, 1, now(), &s->id) !=
-        OK)
+    if (conn_stream_open(d->link.conn, &plans[plan].protocol, 1, clock_now(),
+                         &s->id) != OK)
         return false; /* not before the others are taken */
-    l->opened++;
-    conn_stream_set_user(l->conn, s->id, s);
+    d->opened++;
+    conn_stream_set_user(d->link.conn, s->id, s);
     buf_init(&first, 1 << 20, &mem_libc);
-    put_first(&first, l);
+    put_first(&first, d);
     if (buf_len(&first) > 0)
-        must(conn_stream_write(l->conn, s->id, buf_span(&first)));
+        must(conn_stream_write(d->link.conn, s->id, buf_span(&first)));
     s->size = plan == PARTIAL || plan == DEAF ? size : 0;
     now_is.sent += buf_len(&first);
     buf_release(&first);
     if (plan == SEARCH)
-        conn_stream_finish(l->conn, s->id);
+        conn_stream_finish(d->link.conn, s->id);
     return true;
 }
 
-static void go_on(struct link *l)
+static void go_on(struct side *d)
 {
     static const uint8_t part[PART];
     size_t wanted = plan == HOLD ? 0 : plan == PROVIDE ? 1 : count;
 
-    if (!l->is_up || l->fd < 0)
+    if (!d->is_up || d->link.fd < 0)
         return;
-    while (l->opened < wanted && open_one(l))
+    while (d->opened < wanted && open_one(d))
         continue;
-    for (size_t i = 0; i < l->opened; i++) {
-        struct stream *s = &l->streams[i];
+    for (size_t i = 0; i < d->opened; i++) {
+        struct stream *s = &d->streams[i];
 
         while (!s->is_over && s->sent < s->size) {
             size_t n = s->size - s->sent < PART ? s->size - s->sent : PART;
 
-            if (conn_stream_write(l->conn, s->id, SPAN(part, n)) != OK)
+            if (conn_stream_write(d->link.conn, s->id, SPAN(part, n)) != OK)
                 break;
             s->sent += n;
             now_is.sent += n;
         }
     }
-    l->is_deaf = plan == DEAF && l->opened == wanted;
+    d->link.is_deaf = plan == DEAF && d->opened == wanted;
 }
 
 /* ---- Connections. ---- */
 
-static void on_event(struct link *l, const struct conn_event *ev)
+static void on_event(void *owner, const struct conn_event *ev)
 {
+    struct side *d = owner;
     struct stream *s = ev->user;
 
     switch (ev->type) {
     case CONN_EV_UPGRADED:
-        l->is_up = true;
+        d->is_up = true;
         now_is.up++;
         break;
     case CONN_EV_STREAM_READY:
         now_is.ready++;
         break;
     case CONN_EV_STREAM_DATA:
-        conn_stream_consumed(l->conn, ev->stream, ev->data.len, now());
+        conn_stream_consumed(d->link.conn, ev->stream, ev->data.len,
+                             clock_now());
         break;
     case CONN_EV_STREAM_RESET:
     case CONN_EV_STREAM_ENDED:
@@ -254,9 +219,7 @@ static void on_event(struct link *l, const struct conn_event *ev)
         break;
     case CONN_EV_CLOSED:
         now_is.closed++;
-        now_is.up -= l->is_up;
-        close(l->fd);
-        l->fd = -1;
+        now_is.up -= d->is_up;
         break;
     case CONN_EV_NONE:
     case CONN_EV_STREAM_INBOUND:
@@ -267,126 +230,58 @@ static void on_event(struct link *l, const struct conn_event *ev)
     }
 }
 
-static void drain(struct link *l)
+static void service(struct side *d, short revents)
 {
-    struct conn_event ev;
-
-    while (l->fd >= 0 && conn_poll(l->conn, &ev))
-        on_event(l, &ev);
+    link_service(&d->link, revents);
+    go_on(d);
+    link_flush(&d->link);
 }
 
-static void flush(struct link *l)
-{
-    struct span out;
-
-    while (l->fd >= 0 && (out = conn_out(l->conn)).len > 0) {
-        ssize_t n = send(l->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n <= 0)
-            return;
-        conn_sent(l->conn, (size_t)n);
-        drain(l);
-    }
-}
-
-static void receive(struct link *l)
-{
-    static uint8_t bytes[READ_MAX];
-    ssize_t n = recv(l->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-
-    if (n > 0)
-        conn_recv(l->conn, bytes, (size_t)n, now());
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        conn_recv_eof(l->conn, now());
-    drain(l);
-}
-
-static void service(struct link *l, short revents)
-{
-    if (l->fd < 0)
-        return;
-    if (revents & (POLLIN | POLLHUP | POLLERR)) {
-        if (!l->is_deaf)
-            receive(l);
-        else if (revents & (POLLHUP | POLLERR))
-            conn_recv_eof(l->conn, now());
-    }
-    if (l->fd < 0)
-        return;
-    conn_tick(l->conn, now());
-    drain(l);
-    go_on(l);
-    flush(l);
-}
-
-static void connect_to(struct link *l, const struct endpoint *e)
+static void begin(struct side *d, const struct endpoint *e)
 {
     struct conn_config config = {
         .is_dialer = true,
-        .identity = &l->key,
+        .identity = &d->key,
         .expected = peer_id_is_none(&e->peer) ? NULL : &e->peer,
         .limits = {.streams_out_max = 4096,
                    .unsent_max = 256 << 20,
                    .pong_within = HOURS},
     };
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(e->port)};
-    int on = 1, small = SMALL_BUFFER;
 
-    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (l->fd < 0)
-        die("socket");
-    if (plan == DEAF)
-        (void)setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    memcpy(&to.sin_addr, e->ip, 4);
-    if (connect(l->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-        die("connect");
-    (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    ed25519_generate(&l->key, &rng);
-    peer_id_from_ed25519(&l->self, l->key.pub);
-    l->streams = calloc(count + 1, sizeof(*l->streams));
-    if (l->streams == NULL)
-        die("memory");
-    l->conn = conn_new(&config, now(), &rng, &mem_libc, NULL);
-    flush(l);
+    ed25519_generate(&d->key, &rng_system);
+    peer_id_from_ed25519(&d->self, d->key.pub);
+    d->streams = calloc(count + 1, sizeof(*d->streams));
+    if (d->streams == NULL)
+        link_die("memory");
+    link_start(&d->link, link_connect(e, plan == DEAF ? SMALL_BUFFER : 0),
+               &config, on_event, d);
+    link_flush(&d->link);
 }
 
 /* ---- The loop. ---- */
-
-static int timeout_ms(void)
-{
-    tstamp next = TSTAMP_NEVER, at = now();
-
-    for (size_t i = 0; i < link_count; i++)
-        if (links[i].fd >= 0)
-            next = tstamp_min(next, conn_deadline(links[i].conn));
-    if (next == TSTAMP_NEVER)
-        return -1;
-    return next <= at ? 0 : (int)((next - at) / MILLISECONDS) + 1;
-}
-
-static short wanted(struct link *l)
-{
-    return (short)((l->is_deaf ? 0 : POLLIN) |
-                   (conn_out(l->conn).len > 0 ? POLLOUT : 0));
-}
 
 static void run(void)
 {
     struct pollfd polls[CONNS_MAX + 1];
 
     for (;;) {
+        tstamp next = TSTAMP_NEVER;
+
         polls[0] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
-        for (size_t i = 0; i < link_count; i++)
-            polls[i + 1] = (struct pollfd){
-                .fd = links[i].fd,
-                .events = links[i].fd >= 0 ? wanted(&links[i]) : (short)0};
+        for (size_t i = 0; i < side_count; i++) {
+            struct link *l = &sides[i].link;
+
+            polls[i + 1] =
+                (struct pollfd){.fd = l->fd, .events = link_wanted(l)};
+            next = tstamp_min(next, link_deadline(l));
+        }
         tell();
-        if (poll(polls, link_count + 1, timeout_ms()) < 0)
-            die("poll");
+        if (poll(polls, side_count + 1, link_wait_ms(next)) < 0)
+            link_die("poll");
         if (polls[0].revents != 0)
             return;
-        for (size_t i = 0; i < link_count; i++)
-            service(&links[i], polls[i + 1].revents);
+        for (size_t i = 0; i < side_count; i++)
+            service(&sides[i], polls[i + 1].revents);
     }
 }
 
@@ -406,19 +301,17 @@ int main(int argc, char **argv)
         return 2;
     }
     plan = (enum plan_type)p;
-    link_count = strtoul(argv[3], NULL, 10);
+    side_count = strtoul(argv[3], NULL, 10);
     count = strtoul(argv[4], NULL, 10);
     size = strtoul(argv[5], NULL, 10);
-    if (link_count > CONNS_MAX)
+    if (side_count > CONNS_MAX)
         return 2;
-    for (size_t i = 0; i < link_count; i++)
-        connect_to(&links[i], &e);
+    for (size_t i = 0; i < side_count; i++)
+        begin(&sides[i], &e);
     run();
-    for (size_t i = 0; i < link_count; i++) {
-        conn_free(links[i].conn);
-        if (links[i].fd >= 0)
-            close(links[i].fd);
-        free(links[i].streams);
+    for (size_t i = 0; i < side_count; i++) {
+        link_stop(&sides[i].link);
+        free(sides[i].streams);
     }
     return 0;
 }
