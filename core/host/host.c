@@ -343,7 +343,10 @@ static struct host *host_make(const struct host_config *config)
 
     h->config = *config;
     h->spare_fd = -1;
-    h->read_buffer = mem_new(&mem_libc, READ_BYTES);
+    /* Not cleared: a node that reads little never touches most of it. */
+    h->read_buffer = mem_try(&mem_libc, NULL, READ_BYTES);
+    if (h->read_buffer == NULL)
+        abort();
     if (size > 0) {
         h->announce = mem_new(&mem_libc, size);
         memcpy(h->announce, config->announce, size);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "libcurl/libcurl.h"
 #include "telemetry/backlog.h"
 #include "telemetry/notes.h"
 #include "telemetry/otlp.h"
@@ -299,10 +300,18 @@ enum err telemetry_start(const struct telemetry_config *config,
                          struct telemetry **out)
 {
     struct telemetry *t = mem_try_zero(config->mem, sizeof(*t));
+    char why[LIBCURL_WHY_MAX];
     enum err err;
 
     if (t == NULL)
         return ERR_NOMEM;
+    if (libcurl_load(why) != OK) {
+        log_error(config->log, "telemetry",
+                  "spans go nowhere, libcurl cannot be loaded reason=\"%s\"",
+                  why);
+        mem_free(config->mem, t);
+        return ERR_IO;
+    }
     t->mem = config->mem;
     t->log = config->log;
     t->otel = *config->otel;

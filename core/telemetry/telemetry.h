@@ -23,7 +23,7 @@ struct telemetry_config {
     const struct log *log;   /* likewise; borrowed */
 };
 
-/* ERR_NOMEM, ERR_LIMIT (no thread). */
+/* ERR_NOMEM, ERR_LIMIT (no thread), ERR_IO (no libcurl: logged as an error). */
 MUST_USE
 enum err telemetry_start(const struct telemetry_config *config,
                          struct telemetry **out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/cli/context.h"
+#include "libcurl/libcurl.h"
 
 static int (*const runs[])(struct cli *) = {
 #define VERB(symbol, ...) run_##symbol,
@@ -15,22 +16,39 @@ static bool asks_node(enum verb verb)
     return VERBS_REST >> verb & 1;
 }
 
-/* The exit status; |error| is empty, or says what is wrong with the line. */
-static int run(struct cli *cli, enum verb verb, struct args_error *error)
+static int ask_node(struct cli *cli, enum verb verb, struct args_error *error)
 {
+    char why[LIBCURL_WHY_MAX];
     int status = EXIT_FAILED;
 
-    answer_init(&cli->answer);
-    if (!asks_node(verb)) {
-        status = runs[verb](cli);
-    } else if (remote_find(&cli->remote, &cli->args, error) != OK) {
-        status = EXIT_USAGE;
-    } else if (http_open(&cli->http, &cli->remote, cli->args.timeout) == OK) {
+    if (libcurl_load(why) != OK) {
+        (void)snprintf(error->text, sizeof(error->text),
+                       "libcurl cannot be loaded: %s", why);
+        return EXIT_FAILED;
+    }
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (http_open(&cli->http, &cli->remote, cli->args.timeout) == OK) {
         status = runs[verb](cli);
         http_close(&cli->http);
     } else {
         (void)snprintf(error->text, sizeof(error->text), "out of memory");
     }
+    curl_global_cleanup();
+    return status;
+}
+
+/* The exit status; |error| is empty, or says what is wrong with the line. */
+static int run(struct cli *cli, enum verb verb, struct args_error *error)
+{
+    int status;
+
+    answer_init(&cli->answer);
+    if (!asks_node(verb))
+        status = runs[verb](cli);
+    else if (remote_find(&cli->remote, &cli->args, error) != OK)
+        status = EXIT_USAGE;
+    else
+        status = ask_node(cli, verb, error);
     answer_release(&cli->answer);
     return status;
 }
@@ -64,11 +82,9 @@ static int cli_run(int argc, char **argv)
         args_help(verb, stdout);
         return EXIT_OK;
     }
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     status = run(&cli, verb, &error);
     if (error.text[0] != '\0')
         cli_complain(&cli, "%s", error.text);
-    curl_global_cleanup();
     return finish(&cli, status);
 }
 

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 
 from support.collector import Collector, Silence
-from support.souk import (ROOT, Network, Node, figure, free_port, record, run,
-                          wait_until)
+from support.souk import (BINARY, ROOT, Network, Node, figure, free_port,
+                          record, run, wait_until)
 
 LOOKUP_ENDS = ("complete", "quorum", "deadline", "no-peers", "cancelled")
 RPC_TYPES = ("put_value", "get_value", "add_provider", "get_providers",
@@ -567,6 +567,42 @@ def what_a_collector_does_not_take_is_counted():
         wait_until(lambda: dropped(node, "not-taken") > 0, "a batch let go")
 
 
+def libraries(node):
+    text = pathlib.Path(f"/proc/{node.process.pid}/maps").read_text()
+    return set(re.findall(r"/(lib\w+)[^/]*\.so", text))
+
+
+def libcurl_is_carried_by_who_has_a_collector_only():
+    with Node(args=["--standalone"]) as node:
+        node.get("/api/v1/search").expect(200)
+        assert "libcrypto" in libraries(node), libraries(node)
+        assert not {"libcurl", "libgnutls"} & libraries(node), libraries(node)
+    with Collector() as collector, \
+            Node(args=["--standalone"], env=collector.environment()) as node:
+        assert "libcurl" in libraries(node), libraries(node)
+
+
+def without_libcurl_a_node_says_so_and_serves():
+    with tempfile.TemporaryDirectory() as directory, \
+            Collector() as collector:
+        # The first of that name, and no library.
+        pathlib.Path(directory, "libcurl.so.4").write_text("not a library")
+        env = {"LD_LIBRARY_PATH": directory}
+        with Node(args=["--standalone"],
+                  env={**collector.environment(), **env}) as node:
+            wait_until(lambda: any("libcurl cannot be loaded" in line
+                                   for line in node.lines), node.log)
+            node.publish("org/apple")
+            node.get("/api/v1/search?q=apple").expect(200)
+            status = subprocess.run(
+                [BINARY, "status", "--api", node.endpoints["http"]],
+                env={**os.environ, **env}, capture_output=True, text=True)
+            assert status.returncode == 1, status
+            assert "libcurl cannot be loaded" in status.stderr, status
+            assert "libcurl.so.4" in status.stderr, status
+        assert not collector.requests
+
+
 # ---- Speed. ----
 
 # From the hot cache, where a request is cheapest and a span would show most.
@@ -664,4 +700,6 @@ if __name__ == "__main__":
          who_does_not_answer_is_told_of, connecting_is_told,
          the_environment_is_obeyed, what_waits_is_sent_at_the_end,
          what_a_collector_does_not_take_is_counted,
+         libcurl_is_carried_by_who_has_a_collector_only,
+         without_libcurl_a_node_says_so_and_serves,
          a_collector_that_is_away_slows_nobody_down])

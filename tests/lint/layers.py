@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "market": GROUND,
     "node": GROUND | PROTOCOLS | {"conn", "market", "reputation"},
     "store": GROUND | {"market", "reputation", "node"},
-    "telemetry": GROUND,
+    "libcurl": {"base", "souk"},
+    "telemetry": GROUND | {"libcurl"},
     "host": GROUND | {"node", "market", "reputation", "store", "telemetry"},
 }
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -413,6 +417,72 @@ static void too_few_descriptors_are_an_error_that_says_what_to_do(void **state)
     assert_non_null(strstr(why, "ulimit -n"));
 }
 
+/* A service manager's socket, and what it is called in the environment. */
+static int manager_open(const char *path, char first)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    size_t len = strlen(path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    memcpy(at.sun_path, path, len);
+    at.sun_path[0] = first;
+    assert_int_equal(
+        0, bind(fd, (const struct sockaddr *)&at,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)));
+    assert_int_equal(0, setenv("NOTIFY_SOCKET", path, 1));
+    return fd;
+}
+
+static void manager_hears(int fd, const char *what)
+{
+    char got[64] = "";
+
+    assert_int_equal(strlen(what), recv(fd, got, sizeof(got), 0));
+    assert_string_equal(what, got);
+    assert_int_equal(-1, recv(fd, got, sizeof(got), 0));
+}
+
+static void a_service_manager_is_told_under_either_kind_of_name(void **state)
+{
+    char path[64], hidden[64];
+    int fd;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "/tmp/souk-notify-%d", (int)getpid());
+    fd = manager_open(path, '/');
+    service_notify("READY=1");
+    manager_hears(fd, "READY=1");
+    (void)close(fd);
+    service_notify("STOPPING=1"); /* nobody there any more */
+    (void)unlink(path);
+
+    (void)snprintf(hidden, sizeof(hidden), "@souk-notify-%d", (int)getpid());
+    fd = manager_open(hidden, '\0');
+    service_notify("STOPPING=1");
+    manager_hears(fd, "STOPPING=1");
+    (void)close(fd);
+}
+
+static void what_is_no_address_of_a_manager_is_passed_over(void **state)
+{
+    static const char *const bad[] = {"", "/", "@", "relative", "vsock:2:1"};
+    char deep[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(0, setenv("NOTIFY_SOCKET", bad[i], 1));
+        service_notify("READY=1");
+    }
+    memset(deep, 'x', sizeof(deep));
+    deep[0] = '/';
+    deep[sizeof(deep) - 1] = '\0';
+    assert_int_equal(0, setenv("NOTIFY_SOCKET", deep, 1));
+    service_notify("READY=1");
+    assert_int_equal(0, unsetenv("NOTIFY_SOCKET"));
+    service_notify("READY=1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +498,8 @@ int main(void)
         cmocka_unit_test(what_is_no_dnsaddr_is_passed_over),
         cmocka_unit_test(a_cut_dns_answer_is_survived_at_every_byte),
         cmocka_unit_test(too_few_descriptors_are_an_error_that_says_what_to_do),
+        cmocka_unit_test(a_service_manager_is_told_under_either_kind_of_name),
+        cmocka_unit_test(what_is_no_address_of_a_manager_is_passed_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
