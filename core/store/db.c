@@ -2,14 +2,44 @@
 #include "store/db.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 static const char *const sql_texts[] = {
 #define SQL(name, text) [SQL_##name] = text,
 #include "store/sql.h"
 };
 
+/* What the system said last about the log of writes, or else the database; 0:
+ * nothing.  (sqlite3_system_errno does not know of a COMMIT that failed.) */
+static int system_errno(const struct db *db)
+{
+    sqlite3_file *wal = NULL;
+    int error = 0;
+
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+                               &wal);
+    if (wal != NULL && wal->pMethods != NULL)
+        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (error == 0)
+        (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_LAST_ERRNO,
+                                   &error);
+    return error;
+}
+
+/* SQLite's own words are "disk I/O error". */
+static const char *system_text(const struct db *db, int rc)
+{
+    int error = 0;
+
+    if (db->handle != NULL && (rc & 0xff) == SQLITE_IOERR)
+        error = system_errno(db);
+    return error != 0 ? strerrordesc_np(error) : "";
+}
+
 enum err db_err(const struct db *db, int rc, const char *what)
 {
+    const char *of_system;
+
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -20,9 +50,11 @@ enum err db_err(const struct db *db, int rc, const char *what)
     default:
         break;
     }
+    of_system = system_text(db, rc);
     log_line(db->log, db->is_failing ? LOG_DEBUG : LOG_ERROR, "store",
-             "%.60s: %s (%d)", what,
-             db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc);
+             "%.60s: %s (%d)%s%s", what,
+             db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc,
+             of_system[0] != '\0' ? ": " : "", of_system);
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
