@@ -106,16 +106,23 @@ void saved_retry(struct host *h)
     memmove(h->held, h->held + done, h->held_count * sizeof(*h->held));
 }
 
-/* What was given to the store and could not be written is not there. */
+/* What was given to the store and could not be written is not there: neither a
+ * record, nor that a publish has reached the network, which is found out by
+ * announcing it again once something can be written. */
 void saved_check(struct host *h)
 {
     struct store_counts counts;
 
     store_counts(h->config.store, &counts);
-    if (counts.failures == h->failures_seen)
-        return;
-    h->failures_seen = counts.failures;
-    node_catalogue_lost(h->node);
+    if (counts.failures != h->failures_seen) {
+        h->failures_seen = counts.failures;
+        h->has_lost = true;
+        node_catalogue_lost(h->node);
+    }
+    if (h->has_lost && store_writes(h->config.store)) {
+        h->has_lost = false;
+        node_outbox_again(h->node, clock_now());
+    }
 }
 
 static struct job *save_job(const struct node_action *a)

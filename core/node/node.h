@@ -146,6 +146,8 @@ void node_catalogue_lost(struct node *n);
 void node_outbox_loaded(struct node *n, const struct outbox_item *items,
                         size_t count, tstamp now, wall_ms wall);
 void node_outbox_grew(struct node *n, tstamp now);
+/* What was said to be done may be in the list yet: it is gone through again. */
+void node_outbox_again(struct node *n, tstamp now);
 
 struct catalogue_hit {
     struct span record;

@@ -127,6 +127,13 @@ static void begin_again(struct node *n, int64_t id)
     node_timer_set(n, &n->outbox_timer, n->outbox.retry_at);
 }
 
+void node_outbox_again(struct node *n, tstamp now)
+{
+    if (now > n->now)
+        n->now = now;
+    begin_again(n, 1);
+}
+
 /* Those that nobody wanted to keep must not stop those behind them, which are
  * to be announced at least: they have their next turn when all had one. */
 static void end_round(struct node *n)

@@ -350,6 +350,16 @@ static inline struct request *search(struct world *w, unsigned i)
     return submit(w, i, r);
 }
 
+/* One that the first node has in its outbox. */
+static inline void publish(struct world *w)
+{
+    struct ed25519_keypair key = fixture_key(1);
+
+    fixture_signed(&w->record, "org/lib", "1.0.0", "", &key, 1);
+    w->has_outbox = true;
+    node_outbox_grew(w->nodes[0], w->now);
+}
+
 static inline bool is_answered(const struct world *w, const struct request *r)
 {
     for (unsigned i = 0; i < w->answer_count; i++)

@@ -378,13 +378,9 @@ static void more_terms_are_provided_than_is_set(void **state)
 
 static void story(struct world *w)
 {
-    struct ed25519_keypair key = fixture_key(1);
-
-    fixture_signed(&w->record, "org/lib", "1.0.0", "", &key, 1);
     (void)connect_over(w, 0, 1, 1);
     run(w, 3 * SECONDS);
-    w->has_outbox = true;
-    node_outbox_grew(w->nodes[0], w->now);
+    publish(w);
     run(w, 5 * SECONDS);
     (void)get_within(w, 1, 5 * SECONDS);
     (void)search(w, 1);

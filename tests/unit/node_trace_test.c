@@ -67,15 +67,10 @@ static void connected(struct world *w)
     run(w, 5 * SECONDS);
 }
 
-/* One that the first node has in its outbox. */
-static void publish(struct world *w, const struct trace_context *trace)
+static void publish_for(struct world *w, const struct trace_context *trace)
 {
-    struct ed25519_keypair key = fixture_key(1);
-
-    fixture_signed(&w->record, "org/lib", "1.0.0", "", &key, 1);
-    w->has_outbox = true;
     w->trace = trace;
-    node_outbox_grew(w->nodes[0], w->now);
+    publish(w);
 }
 
 static void a_dial_and_its_upgrade_are_told(void **state)
@@ -171,7 +166,7 @@ static void a_publish_is_told_to_who_hears_it(void **state)
 
     (void)state;
     connected(&w);
-    publish(&w, &parent);
+    publish_for(&w, &parent);
     run(&w, 10 * SECONDS);
     assert_int_equal(3, count(&w, "kad.put"));
     for (unsigned i = 0; i < w.span_count; i++)
@@ -290,7 +285,7 @@ static void without_memory_for_spans_all_else_goes_on(void **state)
     (void)add(&w, traced_config);
     (void)connect_over(&w, 0, 1, 1);
     run(&w, 5 * SECONDS);
-    publish(&w, &parent);
+    publish_for(&w, &parent);
     run(&w, 10 * SECONDS);
     assert_false(w.has_outbox); /* it has reached the other */
     assert_int_equal(0, w.span_count);
