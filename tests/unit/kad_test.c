@@ -273,6 +273,20 @@ static bool begins_with(const struct question *q, const char *hex)
     return q->len >= s.len && memcmp(q->message, s.data, s.len) == 0;
 }
 
+/* In a network of two, as a lookup has shown. */
+static void open_with_one_other(struct one *o)
+{
+    struct question q;
+    uint64_t op;
+
+    one_open(o);
+    befriend(o, 1);
+    assert_ok(kad_find_closest(o->k, SPAN_LIT("x"), o->now + 10 * SECONDS,
+                               o->now, &op));
+    assert_true(next_question(o, &q));
+    answer_hex(o, q.rpc, "0804");
+}
+
 /* What a lookup found of a small network is used for other keys. */
 static void a_small_network_is_believed_too_long(void **state)
 {
@@ -281,14 +295,7 @@ static void a_small_network_is_believed_too_long(void **state)
     uint64_t op;
 
     (void)state;
-    one_open(&o);
-    identified(&o, 1, true);
-    assert_true(next_question(&o, &q));
-    answer_hex(&o, q.rpc, "0804");
-    assert_ok(
-        kad_find_closest(o.k, SPAN_LIT("x"), o.now + 10 * SECONDS, o.now, &op));
-    assert_true(next_question(&o, &q));
-    answer_hex(&o, q.rpc, "0804");
+    open_with_one_other(&o);
 
     o.now += 10 * SECONDS - 1;
     assert_ok(kad_provide(o.k, SPAN_LIT("key"), o.now + 10 * SECONDS, o.now,
@@ -312,14 +319,7 @@ static void a_silent_peer_counts_among_those_that_were_to_get_it(void **state)
     uint64_t op;
 
     (void)state;
-    one_open(&o);
-    identified(&o, 1, true);
-    assert_true(next_question(&o, &q));
-    answer_hex(&o, q.rpc, "0804");
-    assert_ok(
-        kad_find_closest(o.k, SPAN_LIT("x"), o.now + 10 * SECONDS, o.now, &op));
-    assert_true(next_question(&o, &q));
-    answer_hex(&o, q.rpc, "0804");
+    open_with_one_other(&o);
     assert_ok(kad_put(o.k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
                       o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
     assert_true(next_question(&o, &q));

@@ -145,19 +145,25 @@ static void a_clock_set_back_makes_our_addresses_stale(void **state)
 
 /* ---- Who they are. ---- */
 
+/* Two nodes, of which the second answers another protocol than identify.  What
+ * the first knows of it. */
+static struct peer *two_without_identify(struct world *w, const char *protocol)
+{
+    world_init(w);
+    (void)add(w, (struct node_config){0});
+    (void)add(w, (struct node_config){0});
+    w->nodes[1]->protocols[PROTO_IDENTIFY] = protocol;
+    (void)connect_over(w, 0, 1, 1);
+    run(w, 5 * SECONDS);
+    return peer_find(w->nodes[0], &w->nodes[1]->self);
+}
+
 static void an_identify_that_fails_once_is_never_asked_for_again(void **state)
 {
     struct world w;
-    struct peer *p;
+    struct peer *p = two_without_identify(&w, "/not/today");
 
     (void)state;
-    world_init(&w);
-    (void)add(&w, (struct node_config){0});
-    (void)add(&w, (struct node_config){0});
-    w.nodes[1]->protocols[PROTO_IDENTIFY] = "/not/today";
-    (void)connect_over(&w, 0, 1, 1);
-    run(&w, 5 * SECONDS);
-    p = peer_find(w.nodes[0], &w.nodes[1]->self);
     assert_non_null(peer_link(p));
     assert_false(p->is_identified);
     w.nodes[1]->protocols[PROTO_IDENTIFY] = IDENTIFY_PROTOCOL;
@@ -169,16 +175,10 @@ static void an_identify_that_fails_once_is_never_asked_for_again(void **state)
 static void who_never_says_who_it_is_is_asked_for_ever(void **state)
 {
     struct world w;
-    struct peer *p;
+    struct peer *p = two_without_identify(&w, "/not/ever");
 
     (void)state;
-    world_init(&w);
-    (void)add(&w, (struct node_config){0});
-    (void)add(&w, (struct node_config){0});
-    w.nodes[1]->protocols[PROTO_IDENTIFY] = "/not/ever";
-    (void)connect_over(&w, 0, 1, 1);
     run(&w, 10 * MINUTES);
-    p = peer_find(w.nodes[0], &w.nodes[1]->self);
     assert_false(p->is_identified);
     assert_int_equal(IDENTIFY_TRIES_MAX, peer_link(p)->identify_tries);
     world_release(&w);
@@ -350,15 +350,12 @@ struct found_record *__wrap_request_add_record(struct request *r,
 
 static void a_get_without_memory_is_answered_with_nothing(void **state)
 {
-    struct ed25519_keypair key = fixture_key(1);
     struct request *r;
     struct world w;
 
     (void)state;
     two(&w);
-    fixture_signed(&w.record, "org/lib", "1.0.0", "", &key, 1);
-    w.has_outbox = true;
-    node_outbox_grew(w.nodes[0], w.now);
+    publish(&w);
     run(&w, 5 * SECONDS);
     has_no_memory = true;
     r = get_within(&w, 1, 5 * SECONDS);
@@ -404,6 +401,26 @@ static void a_connection_that_cannot_be_written_is_noticed_late(void **state)
     node_tick(n, w.now, wall_of(&w));
     assert_true(list_is_empty(&p->links));
     settle(&w);
+    world_release(&w);
+}
+
+static void what_the_store_did_not_keep_as_done_is_never_done(void **state)
+{
+    struct world w;
+
+    (void)state;
+    two(&w);
+    publish(&w);
+    run(&w, 5 * SECONDS);
+    assert_false(w.has_outbox);
+    w.has_outbox = true; /* that it is done was lost */
+    run(&w, 60 * SECONDS);
+    assert_true(w.has_outbox);
+    node_outbox_again(w.nodes[0], w.now);
+    run(&w, OUTBOX_RETRY - 1);
+    assert_true(w.has_outbox);
+    run(&w, 1);
+    assert_false(w.has_outbox);
     world_release(&w);
 }
 
@@ -551,6 +568,7 @@ int main(void)
         cmocka_unit_test(
             a_cancelled_lookup_goes_on_until_something_else_happens),
         cmocka_unit_test(a_get_without_memory_is_answered_with_nothing),
+        cmocka_unit_test(what_the_store_did_not_keep_as_done_is_never_done),
         cmocka_unit_test(a_connection_that_cannot_be_written_is_noticed_late),
         cmocka_unit_test(a_record_the_catalogue_refused_is_held_for_known),
         cmocka_unit_test(a_term_of_many_packages_keeps_a_rare_one_out),
