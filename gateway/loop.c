@@ -2,7 +2,6 @@
 #include "gateway/loop.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,15 +177,7 @@ static void *loop_main(void *arg)
 
 enum err loop_start(struct loop *l)
 {
-    sigset_t all, before;
-    int failed;
-
-    /* Signals are the core's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&l->thread, NULL, loop_main, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
+    if (pthread_create(&l->thread, NULL, loop_main, l) != 0)
         return ERR_LIMIT;
     l->is_running = true;
     return OK;

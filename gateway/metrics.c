@@ -233,7 +233,7 @@ static enum err write_lookups(const struct node_metrics *m, struct buf *out)
     return OK;
 }
 
-static enum err write_messages(const struct node_metrics *m, struct buf *out)
+static enum err write_rpcs(const struct node_metrics *m, struct buf *out)
 {
     TRY(write_head(out, "kad_rpc_total", "counter",
                    "Questions of the DHT, ours and those of peers."));
@@ -243,6 +243,11 @@ static enum err write_messages(const struct node_metrics *m, struct buf *out)
                        "outcome=\"%s\"} %" PRIu64 "\n",
                        m->rpcs[i].type, m->rpcs[i].direction,
                        m->rpcs[i].outcome, m->rpcs[i].count));
+    return OK;
+}
+
+static enum err write_gossip(const struct node_metrics *m, struct buf *out)
+{
     TRY(write_head(out, "gossip_messages_total", "counter",
                    "Gossip messages, and what became of them."));
     for (size_t i = 0; i < m->message_count; i++)
@@ -265,7 +270,8 @@ static enum err write_core(struct gateway *g, const struct node_metrics *m,
 {
     TRY(write_status(g, out));
     TRY(write_lookups(m, out));
-    TRY(write_messages(m, out));
+    TRY(write_rpcs(m, out));
+    TRY(write_gossip(m, out));
     TRY(write_head(out, "peer_score", "histogram",
                    "Reputation of the connected peers, each second."));
     return write_histogram(out, "peer_score", "", histogram_scores, &m->scores);

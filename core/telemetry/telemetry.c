@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -275,19 +274,6 @@ static void *run(void *arg)
 
 /* ---- Starting and stopping. ---- */
 
-static enum err thread_start(struct telemetry *t)
-{
-    sigset_t all, before;
-    int failed;
-
-    /* Signals are the core's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&t->thread, NULL, run, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? ERR_LIMIT : OK;
-}
-
 static void release(struct telemetry *t)
 {
     poster_free(t->poster);
@@ -320,8 +306,8 @@ enum err telemetry_start(const struct telemetry_config *config,
     backlog_init(&t->queue, t->otel.queue_max, t->otel.batch_max, t->mem);
     notes_init(&t->notes, t->mem);
     err = poster_new(&t->otel, config->version, &t->poster);
-    if (err == OK)
-        err = thread_start(t);
+    if (err == OK && pthread_create(&t->thread, NULL, run, t) != 0)
+        err = ERR_LIMIT;
     if (err != OK) {
         release(t);
         return err;
