@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong around a node, made to order: a relay that cuts, delays and
-spoils; a network of one's own, with walls in it; a small disk; a wrong clock."""
+spoils; a network of one's own, with walls in it; a small disk; one that turns
+read-only; a wrong clock."""
 import contextlib
 import os
 import pathlib
@@ -13,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from support.souk import wait_until
+from support.souk import BINARY, wait_until
 
 
 def run(*command):
@@ -133,6 +134,27 @@ def fill(path):
     os.close(file)
 
 
+class ReadOnly:
+    """A folder whose file system can turn read-only under a node that writes
+    there, and back: read_only.c says how.  The folder is a mount of its own."""
+
+    def __init__(self, folder, own):
+        library = pathlib.Path(BINARY).with_name("libread_only.so")
+        assert library.exists(), library
+        self.path = pathlib.Path(own) / "read-only"
+        self.env = {"LD_PRELOAD": str(library), "READ_ONLY_DIR": str(folder),
+                    "READ_ONLY_WHEN": str(self.path),
+                    "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    @contextlib.contextmanager
+    def now(self):
+        self.path.touch()
+        try:
+            yield
+        finally:
+            self.path.unlink()
+
+
 class Names:
     """/etc/hosts, seen by this case alone."""
 
@@ -144,6 +166,11 @@ class Names:
     def add(self, name, address="127.0.0.1"):
         with open(self.path, "a") as file:
             file.write(f"{address} {name}\n")
+
+    def remove(self, name):
+        self.path.write_text("".join(
+            line + "\n" for line in self.path.read_text().splitlines()
+            if not line.endswith(f" {name}")))
 
 
 class Clock:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from failures import (Clock, Names, Relay, Walls, fails_in, fill,
+from failures import (Clock, Names, ReadOnly, Relay, Walls, fails_in, fill,
                       get_is_unknown, metric, run, search_is_incomplete,
                       small_disk, wait_got, wait_log, wait_metric,
                       wait_not_ready)
@@ -83,6 +83,41 @@ def dns_fails():
             second.wait_ready(75)
             wait_got(second, "first/elsewhere")
             second.wait_outbox()
+
+
+def dns_fails_under_a_running_node():
+    """The peer comes back elsewhere, and only its name says where."""
+    name = "souk.example.test"
+    with tempfile.TemporaryDirectory() as own, \
+            tempfile.TemporaryDirectory() as data, \
+            contextlib.ExitStack() as end:
+        names, port = Names(own), free_port()
+
+        def first_at(ip):
+            return Node(directory=data, args=[
+                "--standalone", "--listen", f"/ip4/{ip}/tcp/{port}"])
+
+        names.add(name, "127.0.0.2")
+        with first_at("127.0.0.2") as first:
+            first.publish("first/elsewhere")
+            address = f"/dns4/{name}/tcp/{port}/p2p/{first.id}"
+            second = end.enter_context(Node(bootstrap=[address]))
+            second.wait_ready(60)
+            wait_got(second, "first/elsewhere")
+            assert metric(second, "p2p_names_failed_total") == 0
+            names.remove(name)
+        with first_at("127.0.0.3") as first:
+            wait_log(second, "peer disconnected", first.id)
+            wait_log(second, "name not resolved", name, "reason=")
+            wait_metric(second, 1, "p2p_names_failed_total")
+            wait_until(lambda: metric(second, "peers_connected") == 0, "alone")
+            second.get("/livez").expect(200)
+            get_is_unknown(second, "org/missing")
+            search_is_incomplete(second, "elsewhere", ["first/elsewhere"])
+            names.add(name, "127.0.0.3")
+            second.wait_connected(1, 80).wait_ready()
+            second.publish("second/back", wait="one")
+            wait_got(first, "second/back")
 
 
 def a_peer_never_answers():
@@ -168,6 +203,39 @@ def an_answer_is_corrupted():
     the_answer_ends("spoil", "reason=")
 
 
+def publish_more(node):
+    return node.post("/api/v1/packages",
+                     record(f"org/during-{time.monotonic_ns()}",
+                            description="x" * 1500))
+
+
+def nothing_can_be_written(node, why):
+    """Everything a node says that was given org/before, and cannot write."""
+    wait_until(lambda: publish_more(node).status == 503, why)
+    problem = publish_more(node).problem(503, "store")
+    assert problem["retryable"], problem
+    wait_not_ready(node, "store")
+    wait_log(node, "error", "store", why)
+    wait_log(node, "error", "nothing can be written", "souk.db")
+    wait_metric(node, 1, "souk_store_failures_total")
+    # What was there is served, and it stays not ready.
+    node.get("/livez").expect(200)
+    node.get("/api/v1/packages/org/before").expect(200)
+    assert [r["id"] for r in node.search("before")["results"]] == [
+        "org/before"]
+    failures = metric(node, "souk_store_failures_total")
+    wait_metric(node, failures + 2, "souk_store_failures_total")
+    fails_in(node, "store")
+
+
+def writes_work_again(node, lines):
+    node.wait_ready()  # nobody has written anything
+    wait_log(node, "writes work again", after=lines)
+    node.publish("org/after")
+    found = {r["id"] for r in node.search("", limit=100)["results"]}
+    assert {"org/before", "org/after"} <= found, found
+
+
 def the_disk_is_full():
     with tempfile.TemporaryDirectory() as data, small_disk(data), \
             Node(directory=data, args=["--standalone"]) as node:
@@ -175,32 +243,36 @@ def the_disk_is_full():
         node.publish("org/before")
         filler = pathlib.Path(data) / "filler"
         fill(filler)
-
-        def refused():
-            return node.post("/api/v1/packages",
-                             record(f"org/during-{time.monotonic_ns()}",
-                                    description="x" * 1500))
-
-        wait_until(lambda: refused().status == 503, "a full disk")
-        problem = refused().problem(503, "store")
-        assert problem["retryable"], problem
-        wait_not_ready(node, "store")
-        wait_log(node, "error", "nothing can be written")
-        wait_metric(node, 1, "souk_store_failures_total")
-        # What was there is served, and it stays not ready.
-        node.get("/livez").expect(200)
-        node.get("/api/v1/packages/org/before").expect(200)
-        assert [r["id"] for r in node.search("before")["results"]] == [
-            "org/before"]
-        failures = metric(node, "souk_store_failures_total")
-        wait_metric(node, failures + 2, "souk_store_failures_total")
-        fails_in(node, "store")
+        nothing_can_be_written(node, "disk is full")
+        lines = len(node.lines)
         filler.unlink()
-        node.wait_ready()  # nobody has written anything
-        wait_log(node, "writes work again")
-        node.publish("org/after")
-        found = {r["id"] for r in node.search("", limit=100)["results"]}
-        assert {"org/before", "org/after"} <= found, found
+        writes_work_again(node, lines)
+
+
+def the_data_directory_turns_read_only():
+    with tempfile.TemporaryDirectory() as data, small_disk(data), \
+            tempfile.TemporaryDirectory() as own, Node() as other:
+        disk = ReadOnly(data, own)
+        with Node(directory=data, bootstrap=[other.address],
+                  env=disk.env) as node:
+            node.wait_ready(60)
+            node.publish("org/before", wait="one")
+            other.publish("far/away", wait="one")
+            with disk.now():
+                nothing_can_be_written(node, "Read-only file system")
+                # Its own answers need the network, not the disk.
+                assert node.search("away", timeout="2s")["total"] >= 0
+                node.wait_connected(1)
+                wait_got(other, "org/before")
+            lines = len(node.lines)
+            writes_work_again(node, lines)
+            wait_got(node, "far/away")
+            wait_got(other, "org/after")
+            node.wait_outbox()
+        # And what was said to be there is.
+        with Node(directory=data, args=["--standalone"]) as node:
+            for name in ("before", "after"):
+                node.get(f"/api/v1/packages/org/{name}").expect(200)
 
 
 def the_data_directory_is_read_only():
@@ -332,12 +404,14 @@ CASES = {case.__name__: case for case in (
     a_peer_never_answers,
     bootstrap_peers_are_unreachable,
     dns_fails,
+    dns_fails_under_a_running_node,
     all_peers_are_banned,
     a_peer_answers_late,
     a_peer_vanishes_in_the_middle_of_an_answer,
     an_answer_is_corrupted,
     the_disk_is_full,
     the_data_directory_is_read_only,
+    the_data_directory_turns_read_only,
     the_store_is_slow,
     the_clock_jumps,
 )}
