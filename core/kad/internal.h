@@ -169,6 +169,8 @@ struct rpc_spec {
 /* ERR_BUSY: rpcs_max; ERR_NOMEM. */
 MUST_USE
 enum err rpc_send(struct kad *k, const struct rpc_spec *spec, tstamp now);
+/* Who ends the stream of a put keeps no more, and is there: no absent peer. */
+bool is_refusal(const struct rpc *rpc, enum err err);
 void rpc_tick(struct kad *k, unsigned *work, tstamp now);
 void rpc_release_all(struct kad *k);
 void peer_outcome(struct kad *k, const struct peer_id *peer,
@@ -195,8 +197,9 @@ struct operation *operation_find(const struct kad *k, uint64_t id);
 void operation_on_slow(struct kad *k, const struct rpc *rpc, tstamp now);
 void operation_on_failed(struct kad *k, const struct rpc *rpc, enum err err,
                          tstamp now);
-void operation_on_answer(struct kad *k, const struct rpc *rpc,
-                         const Wire__KadMessage *msg, tstamp now);
+/* What was wrong with the record in it; OK: nothing. */
+enum err operation_on_answer(struct kad *k, const struct rpc *rpc,
+                             const Wire__KadMessage *msg, tstamp now);
 /* A place among the RPCs is free. */
 void operation_feed_starved(struct kad *k, tstamp now);
 void operation_tick(struct kad *k, unsigned *work, tstamp now);
@@ -220,9 +223,10 @@ enum err provider_message(struct kad *k, struct span key, struct blob **out);
 
 /* --- values.c: what a get gathers -------------------------------------- */
 
-/* A peer's answer, or our own copy with |slot| LOOKUP_NO_SLOT. */
-void values_take(struct kad *k, struct operation *op, int slot,
-                 const struct message_record *record, tstamp now);
+/* A peer's answer, or our own copy with |slot| LOOKUP_NO_SLOT.  Whatever the
+ * validator says. */
+enum err values_take(struct kad *k, struct operation *op, int slot,
+                     const struct message_record *record, tstamp now);
 bool values_have_quorum(const struct operation *op);
 /* Best first, ties as they came. */
 void values_sort(struct kad *k, struct operation *op);

@@ -153,7 +153,7 @@ static void take_local(struct kad *k, struct operation *op, tstamp now)
                                         .ttl = record_ttl(e, now)};
 
         if (e->expires_at > now)
-            values_take(k, op, LOOKUP_NO_SLOT, &record, now);
+            (void)values_take(k, op, LOOKUP_NO_SLOT, &record, now);
     }
 }
 

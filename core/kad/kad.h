@@ -171,9 +171,13 @@ enum err kad_on_request(struct kad *k, const struct peer_id *peer,
 /* --- client ------------------------------------------------------------ */
 
 /* The peer's answer to |rpc|; an empty |msg| says that one which wants no
- * answer was written.  Unknown ids (given up meanwhile) are ignored. */
-void kad_on_answer(struct kad *k, uint64_t rpc, struct span msg, tstamp now,
-                   wall_ms wall);
+ * answer was written.  Unknown ids (given up meanwhile) are ignored.  What was
+ * wrong with it, for who keeps a record of that; the peer has been told on:
+ *   ERR_PROTO                   malformed, or no answer to this
+ *   ERR_FRAME_SIZE              longer than is read
+ *   ERR_WRONG_KEY … (whatever the validator says) of the record in it */
+enum err kad_on_answer(struct kad *k, uint64_t rpc, struct span msg, tstamp now,
+                       wall_ms wall);
 /* Errors of ERR_CLASS_PEER count against the peer, others do not. */
 void kad_on_failure(struct kad *k, uint64_t rpc, enum err err, tstamp now,
                     wall_ms wall);

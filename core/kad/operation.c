@@ -605,36 +605,37 @@ static void take_providers(struct kad *k, struct operation *op,
 }
 
 /* A record under another key is no answer (go fails such a get). */
-static void take_record(struct kad *k, struct operation *op,
-                        const struct rpc *rpc, const Wire__KadRecord *w,
-                        tstamp now)
+static enum err take_record(struct kad *k, struct operation *op,
+                            const struct rpc *rpc, const Wire__KadRecord *w,
+                            tstamp now)
 {
     struct message_record record;
 
     if (w == NULL)
-        return;
+        return OK;
     if (!span_eq(message_bytes(w->key), blob_span(op->key))) {
         k->stats.records_invalid++;
         peer_outcome(k, &rpc->peer, KAD_PEER_BAD_RECORD, ERR_WRONG_KEY, 0);
-        return;
+        return ERR_WRONG_KEY;
     }
     record = (struct message_record){.key = blob_span(op->key),
                                      .value = message_bytes(w->value),
                                      .publisher = message_bytes(w->publisher),
                                      .ttl = w->ttl};
-    values_take(k, op, rpc->slot, &record, now);
+    return values_take(k, op, rpc->slot, &record, now);
 }
 
-static void take_answer(struct kad *k, struct operation *op,
-                        const struct rpc *rpc, const Wire__KadMessage *msg,
-                        tstamp now)
+static enum err take_answer(struct kad *k, struct operation *op,
+                            const struct rpc *rpc, const Wire__KadMessage *msg,
+                            tstamp now)
 {
     bool has_enough = false;
+    enum err err = OK;
 
     take_closer(k, op, rpc->slot, msg);
     lookup_answered(&op->lookup, rpc->slot);
     if (op->type == KAD_OP_GET) {
-        take_record(k, op, rpc, msg->record, now);
+        err = take_record(k, op, rpc, msg->record, now);
         has_enough = values_have_quorum(op);
     } else if (op->type == KAD_OP_FIND_PROVIDERS) {
         take_providers(k, op, msg);
@@ -644,6 +645,7 @@ static void take_answer(struct kad *k, struct operation *op,
         finish(k, op, KAD_QUORUM, now);
     else
         advance(k, op, now);
+    return err;
 }
 
 /* NULL when it is over, or |rpc| was of none. */
@@ -652,13 +654,13 @@ static struct operation *waiting_for(struct kad *k, const struct rpc *rpc)
     return rpc->op != 0 ? operation_find(k, rpc->op) : NULL;
 }
 
-void operation_on_answer(struct kad *k, const struct rpc *rpc,
-                         const Wire__KadMessage *msg, tstamp now)
+enum err operation_on_answer(struct kad *k, const struct rpc *rpc,
+                             const Wire__KadMessage *msg, tstamp now)
 {
     struct operation *op = waiting_for(k, rpc);
 
     if (op == NULL)
-        return;
+        return OK;
     if (rpc->purpose == RPC_STORE) {
         store_ended(k, op, rpc->slot, true);
         advance(k, op, now);
@@ -668,8 +670,9 @@ void operation_on_answer(struct kad *k, const struct rpc *rpc,
             want_store(op, rpc->slot);
         advance(k, op, now);
     } else {
-        take_answer(k, op, rpc, msg, now);
+        return take_answer(k, op, rpc, msg, now);
     }
+    return OK;
 }
 
 void operation_on_failed(struct kad *k, const struct rpc *rpc, enum err err,
@@ -681,7 +684,7 @@ void operation_on_failed(struct kad *k, const struct rpc *rpc, enum err err,
     if (op == NULL)
         return;
     if (rpc->purpose == RPC_STORE) {
-        if (!has_answered)
+        if (!has_answered && !is_refusal(rpc, err))
             store_doubted(k, op, rpc->slot);
         store_ended(k, op, rpc->slot, false);
     } else {

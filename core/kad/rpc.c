@@ -115,9 +115,14 @@ static struct rpc *rpc_find(const struct kad *k, uint64_t id)
     return rpc;
 }
 
+bool is_refusal(const struct rpc *rpc, enum err err)
+{
+    return rpc->purpose == RPC_STORE && err == ERR_RESET;
+}
+
 /* Take |rpc| off the books; what follows may send others. */
-static void fail(struct kad *k, struct rpc *rpc, enum kad_peer_outcome outcome,
-                 enum err err, tstamp now)
+static enum err fail(struct kad *k, struct rpc *rpc,
+                     enum kad_peer_outcome outcome, enum err err, tstamp now)
 {
     struct rpc ended = *rpc;
 
@@ -129,9 +134,11 @@ static void fail(struct kad *k, struct rpc *rpc, enum kad_peer_outcome outcome,
         peer_outcome(k, &ended.peer, outcome, err, now - ended.sent_at);
     if (ended.purpose == RPC_CHECK)
         contact_check_ended(k, &ended.peer);
-    contact_failed(k, &ended.peer, err, now);
+    if (!is_refusal(&ended, err))
+        contact_failed(k, &ended.peer, err, now);
     operation_on_failed(k, &ended, err, now);
     operation_feed_starved(k, now);
+    return err;
 }
 
 /* go-libp2p and js echo what was put: it counts only if the value comes back.
@@ -143,10 +150,11 @@ static bool is_taken(const struct rpc *rpc, const Wire__KadMessage *msg)
             span_eq(message_bytes(msg->record->value), blob_span(rpc->value)));
 }
 
-static void succeed(struct kad *k, struct rpc *rpc, const Wire__KadMessage *msg,
-                    tstamp now)
+static enum err succeed(struct kad *k, struct rpc *rpc,
+                        const Wire__KadMessage *msg, tstamp now)
 {
     struct rpc ended = *rpc;
+    enum err err;
 
     ended.value = NULL;
     rpc_free(k, rpc);
@@ -161,12 +169,13 @@ static void succeed(struct kad *k, struct rpc *rpc, const Wire__KadMessage *msg,
     }
     if (ended.purpose == RPC_CORRECT)
         k->stats.corrected++;
-    operation_on_answer(k, &ended, msg, now);
+    err = operation_on_answer(k, &ended, msg, now);
     operation_feed_starved(k, now);
+    return err;
 }
 
-void kad_on_answer(struct kad *k, uint64_t id, struct span bytes, tstamp now,
-                   wall_ms wall)
+enum err kad_on_answer(struct kad *k, uint64_t id, struct span bytes,
+                       tstamp now, wall_ms wall)
 {
     struct rpc *rpc = rpc_find(k, id);
     Wire__KadMessage *msg = NULL;
@@ -174,11 +183,9 @@ void kad_on_answer(struct kad *k, uint64_t id, struct span bytes, tstamp now,
 
     clock_set(k, now, wall);
     if (rpc == NULL)
-        return;
-    if (rpc->type == KAD_ADD_PROVIDER) {
-        succeed(k, rpc, NULL, now);
-        return;
-    }
+        return OK;
+    if (rpc->type == KAD_ADD_PROVIDER)
+        return succeed(k, rpc, NULL, now);
     arena_reset(&k->arena);
     err = message_decode(&k->arena, bytes, &msg);
     if (err == OK && (unsigned)msg->type != (unsigned)rpc->type)
@@ -187,13 +194,13 @@ void kad_on_answer(struct kad *k, uint64_t id, struct span bytes, tstamp now,
     k->stats.messages_malformed += err == ERR_PROTO;
     if (err != OK)
         /* A large answer may be an honest one. */
-        fail(k, rpc,
-             err == ERR_FRAME_SIZE ? KAD_PEER_FAILED : KAD_PEER_BAD_ANSWER, err,
-             now);
-    else if (!is_taken(rpc, msg))
-        fail(k, rpc, KAD_PEER_FAILED, ERR_PROTO, now);
-    else
-        succeed(k, rpc, msg, now);
+        return fail(k, rpc,
+                    err == ERR_FRAME_SIZE ? KAD_PEER_FAILED
+                                          : KAD_PEER_BAD_ANSWER,
+                    err, now);
+    if (!is_taken(rpc, msg))
+        return fail(k, rpc, KAD_PEER_FAILED, ERR_PROTO, now);
+    return succeed(k, rpc, msg, now);
 }
 
 void kad_on_failure(struct kad *k, uint64_t id, enum err err, tstamp now,
@@ -205,7 +212,7 @@ void kad_on_failure(struct kad *k, uint64_t id, enum err err, tstamp now,
     if (rpc == NULL)
         return;
     arena_reset(&k->arena);
-    fail(k, rpc, KAD_PEER_FAILED, err, now);
+    (void)fail(k, rpc, KAD_PEER_FAILED, err, now);
 }
 
 static void abandon(struct kad *k, const struct rpc *rpc)
@@ -230,7 +237,7 @@ void rpc_tick(struct kad *k, unsigned *work, tstamp now)
         (*work)--;
         if (rpc->answer_by <= now) {
             abandon(k, rpc);
-            fail(k, rpc, KAD_PEER_FAILED, ERR_TIMEOUT, now);
+            (void)fail(k, rpc, KAD_PEER_FAILED, ERR_TIMEOUT, now);
             continue;
         }
         rpc->is_slow = true;

@@ -79,8 +79,8 @@ static enum err check(const struct kad *k, const struct message_record *record,
     return v->validate(v->ctx, record->key, record->value, wall_at(k, now));
 }
 
-void values_take(struct kad *k, struct operation *op, int slot,
-                 const struct message_record *record, tstamp now)
+enum err values_take(struct kad *k, struct operation *op, int slot,
+                     const struct message_record *record, tstamp now)
 {
     int at = find_value(op, record->value);
 
@@ -92,15 +92,16 @@ void values_take(struct kad *k, struct operation *op, int slot,
             if (slot != LOOKUP_NO_SLOT)
                 peer_outcome(k, &op->lookup.pool[slot].id, KAD_PEER_BAD_RECORD,
                              err, 0);
-            return;
+            return err;
         }
         at = add_value(k, op, record);
     }
     if (at < 0)
-        return;
+        return OK;
     op->values[at].holders++;
     if (slot != LOOKUP_NO_SLOT)
         op->lookup.pool[slot].value = (int8_t)at;
+    return OK;
 }
 
 bool values_have_quorum(const struct operation *op)

@@ -53,15 +53,17 @@ void dial_free(struct node *n, struct dial *d)
     mem_free(n->mem, d);
 }
 
-/* Sockets that still connect for |d| are of no use any more. */
-static void drop_links(struct node *n, struct dial *d)
+/* Sockets that still connect for |d| are of no use any more, and |why|. */
+static void drop_links(struct node *n, struct dial *d, enum err why)
 {
     struct link *l, *tmp;
 
     MAP_FOR_EACH(n->links, l, tmp)
         if (l->is_outbound && !l->is_upgraded &&
-            peer_id_eq(&l->expected, &d->peer->id))
+            peer_id_eq(&l->expected, &d->peer->id)) {
+            traced_end(n, &l->trace, why);
             link_gone(n, l, ERR_CANCELLED);
+        }
 }
 
 /* Nobody is reached: tell those who wait for it. */
@@ -112,7 +114,7 @@ void dials_stop(struct node *n)
     while (n->dialling_count > 0 && (d = any_dial(n)) != NULL) {
         struct peer *p = d->peer;
 
-        drop_links(n, d);
+        drop_links(n, d, ERR_CANCELLED);
         traced_end(n, &d->trace, ERR_CANCELLED);
         dial_free(n, d);
         dial_end(n, p, ERR_DRAINING);
@@ -209,7 +211,7 @@ void dial_timer(struct node *n, struct dial *d)
         return;
     }
     d->last = ERR_TIMEOUT;
-    drop_links(n, d);
+    drop_links(n, d, ERR_TIMEOUT);
     dial_fail(n, d);
 }
 
@@ -294,7 +296,7 @@ void dial_succeeded(struct node *n, struct peer *p)
     if (p->dial == NULL)
         return;
     p->dial->in_flight = 0;
-    drop_links(n, p->dial);
+    drop_links(n, p->dial, ERR_CANCELLED);
     traced_end(n, &p->dial->trace, OK);
     dial_free(n, p->dial);
 }

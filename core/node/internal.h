@@ -470,6 +470,7 @@ struct node {
         int64_t after; /* ids up to here were loaded */
         int64_t asked_after;
         int64_t again; /* the first that all who were asked refused; 0: none */
+        tstamp again_at; /* its next turn; 0: when all others had theirs */
         struct outbox_done {
             int64_t id; /* 0: none */
             unsigned requested, acked;

@@ -86,10 +86,24 @@ void node_outbox_grew(struct node *n, tstamp now)
     load(n);
 }
 
+/* Those that all refused have another turn; new ones did not wait for that. */
+static void turn_back(struct node *n)
+{
+    if (n->outbox.again_at == 0 || n->now < n->outbox.again_at)
+        return;
+    if (n->outbox.again <= n->outbox.after)
+        n->outbox.after = n->outbox.again - 1;
+    n->outbox.again = 0;
+    n->outbox.again_at = 0;
+}
+
 void outbox_timer(struct node *n)
 {
+    turn_back(n);
     n->outbox.may_have_more = true;
     load(n);
+    if (n->outbox.again_at != 0)
+        node_timer_set(n, &n->outbox_timer, n->outbox.again_at);
 }
 
 void outbox_peers_came(struct node *n)
@@ -138,11 +152,11 @@ void node_outbox_again(struct node *n, tstamp now)
  * to be announced at least: they have their next turn when all had one. */
 static void end_round(struct node *n)
 {
-    if (n->outbox.again == 0 || n->outbox.may_have_more ||
-        n->outbox.is_loading || n->outbox.count > 0)
+    if (n->outbox.again == 0 || n->outbox.again_at != 0 ||
+        n->outbox.may_have_more || n->outbox.is_loading || n->outbox.count > 0)
         return;
-    begin_again(n, n->outbox.again);
-    n->outbox.again = 0;
+    n->outbox.again_at = n->now + OUTBOX_RETRY;
+    node_timer_set(n, &n->outbox_timer, n->outbox.again_at);
 }
 
 static void work_done(struct node *n, struct outbox_work *w)

@@ -50,14 +50,15 @@ void rpc_answered(struct node *n, struct rpc *r, struct span msg)
     struct peer *p = r->peer;
     uint64_t kad = r->kad;
     struct ask *ask = r->ask;
+    struct trace_span *trace = r->trace;
 
-    traced_end(n, &r->trace, OK);
+    r->trace = NULL;
     rpc_detach(r);
     rpc_free(n, r);
     if (ask != NULL)
-        find_answered(n, ask, msg);
+        find_answered(n, ask, msg); /* has a span of its own */
     else
-        kad_on_answer(n->kad, kad, msg, n->now, n->wall);
+        traced_end(n, &trace, kad_on_answer(n->kad, kad, msg, n->now, n->wall));
     rpcs_next(n, p); /* may take, or end, the stream that |msg| is in */
 }
 

@@ -120,7 +120,8 @@ void traced_op_end(struct node *n, struct op *op, const struct kad_event *ev)
     }
     /* A put that nobody took has failed, however completely it was tried. */
     if (is_put && err == OK && ev->acked == 0)
-        trace_outcome(op->trace, "error", "no-peers");
+        trace_outcome(op->trace, "error",
+                      ev->requested > 0 ? "not-taken" : "no-peers");
     traced_end(n, &op->trace, err);
 }
 

@@ -262,8 +262,13 @@ def records_and_catalogue_stay_within_their_bytes():
                    lambda r: r["use"] <= r["limit"] == MIB)
         row = wait_refused(big, "terms")
         assert row["use"] == row["limit"] == 50, row
-        # Nothing is lost for that: its owner keeps it and is asked.
+        # Nothing is lost for that: its owner keeps it and is asked, also for
+        # the last, though those before it wait for somebody to keep them.
         small.get("/api/v1/packages/many/p0").expect(200)
+        wait_until(lambda: small.get(
+            f"/api/v1/packages/many/p{many - 1}",
+            headers={"Cache-Control": "no-cache"}).status == 200,
+            lambda: f"the last; outbox {big.count('outbox')}", 5)
         for i in range(many):
             big.get(f"/api/v1/packages/many/p{i}?scope=local").expect(200)
 

@@ -115,16 +115,16 @@ static bool next_question(struct one *o, struct question *q)
     return true;
 }
 
-static void answer_with(struct one *o, uint64_t rpc, struct span msg)
+static enum err answer_with(struct one *o, uint64_t rpc, struct span msg)
 {
-    kad_on_answer(o->k, rpc, msg, o->now, wall_of(o));
+    return kad_on_answer(o->k, rpc, msg, o->now, wall_of(o));
 }
 
-static void answer_hex(struct one *o, uint64_t rpc, const char *hex)
+static enum err answer_hex(struct one *o, uint64_t rpc, const char *hex)
 {
     static uint8_t bytes[4096];
 
-    answer_with(o, rpc, hex_bytes(hex, bytes, sizeof(bytes)));
+    return answer_with(o, rpc, hex_bytes(hex, bytes, sizeof(bytes)));
 }
 
 static void fail_with(struct one *o, uint64_t rpc, enum err err)
@@ -307,6 +307,33 @@ static void a_small_network_is_believed_too_long(void **state)
                           wall_of(&o), &op));
     assert_true(next_question(&o, &q));
     assert_true(begins_with(&q, "0804"));
+    one_close(&o);
+}
+
+/* One that keeps no more is there all the same, and counts. */
+static void a_full_peer_passes_for_one_that_left(void **state)
+{
+    struct kad_event ev;
+    struct question q;
+    struct one o;
+    uint64_t op;
+
+    (void)state;
+    open_with_one_other(&o);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_ok(kad_put(o.k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
+                          o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
+        assert_true(next_question(&o, &q));
+        assert_false(begins_with(&q, "0804")); /* nobody is looked for */
+        fail_with(&o, q.rpc, ERR_RESET);
+        do
+            assert_true(kad_poll(o.k, &ev));
+        while (ev.type != KAD_EV_DONE || ev.op != op);
+        assert_int_equal(1, ev.requested);
+        assert_int_equal(0, ev.acked);
+        assert_true(in_table(&o, 1));
+        o.now += 500 * MILLISECONDS;
+    }
     one_close(&o);
 }
 
@@ -647,15 +674,18 @@ static void a_wrong_answer_counts(void **state)
         const char *why;
         const char *hex;
         enum kad_peer_outcome outcome;
+        enum err err;
     } cases[] = {
-        {"no protobuf", "ffff", KAD_PEER_BAD_ANSWER},
-        {"another type", "0804", KAD_PEER_BAD_ANSWER},
-        {"nothing", "", KAD_PEER_BAD_ANSWER},
+        {"no protobuf", "ffff", KAD_PEER_BAD_ANSWER, ERR_PROTO},
+        {"another type", "0804", KAD_PEER_BAD_ANSWER, ERR_PROTO},
+        {"nothing", "", KAD_PEER_BAD_ANSWER, ERR_PROTO},
         {"a record of another key",
-         "0801 1a13 0a07 2f736f756b2f62 1208" VALUE_A, KAD_PEER_BAD_RECORD},
+         "0801 1a13 0a07 2f736f756b2f62 1208" VALUE_A, KAD_PEER_BAD_RECORD,
+         ERR_WRONG_KEY},
         {"a bad signature", "0801 1a13 0a07" KEY_A "1208 213a303030313a78",
-         KAD_PEER_BAD_RECORD},
-        {"no value", "0801 1a09 0a07" KEY_A, KAD_PEER_BAD_RECORD},
+         KAD_PEER_BAD_RECORD, ERR_BAD_SIGNATURE},
+        {"no value", "0801 1a09 0a07" KEY_A, KAD_PEER_BAD_RECORD,
+         ERR_RECORD_SIZE},
     };
 
     (void)state;
@@ -671,10 +701,11 @@ static void a_wrong_answer_counts(void **state)
         assert_ok(kad_get(o.k, SPAN_LIT("/souk/a"), NULL, o.now + 5 * SECONDS,
                           o.now, wall_of(&o), &op));
         assert_true(next_question(&o, &q));
-        answer_hex(&o, q.rpc, cases[i].hex);
+        assert_err(cases[i].err, answer_hex(&o, q.rpc, cases[i].hex));
         while (kad_poll(o.k, &ev) && ev.type != KAD_EV_DONE)
             is_bad |= ev.type == KAD_EV_PEER_OUTCOME &&
-                      ev.peer_outcome == cases[i].outcome;
+                      ev.peer_outcome == cases[i].outcome &&
+                      ev.err == cases[i].err;
         if (!is_bad)
             fail_msg("%s: no outcome", cases[i].why);
         assert_int_equal(KAD_EV_DONE, ev.type);
@@ -698,7 +729,7 @@ static void a_large_answer_is_held_against_a_peer(void **state)
     assert_ok(kad_get(o.k, SPAN_LIT("/souk/a"), NULL, o.now + 5 * SECONDS,
                       o.now, wall_of(&o), &op));
     assert_true(next_question(&o, &q));
-    answer_with(&o, q.rpc, SPAN_OF(bytes));
+    assert_err(ERR_FRAME_SIZE, answer_with(&o, q.rpc, SPAN_OF(bytes)));
     assert_true(next(&o, KAD_EV_PEER_OUTCOME, &ev));
     assert_int_equal(KAD_PEER_FAILED, ev.peer_outcome);
     assert_err(ERR_FRAME_SIZE, ev.err);
@@ -1353,6 +1384,7 @@ int main(void)
         cmocka_unit_test(the_wire_is_not_what_others_speak),
         cmocka_unit_test(our_questions_are_not_what_others_expect),
         cmocka_unit_test(a_small_network_is_believed_too_long),
+        cmocka_unit_test(a_full_peer_passes_for_one_that_left),
         cmocka_unit_test(a_silent_peer_counts_among_those_that_were_to_get_it),
         cmocka_unit_test(times_are_wrong),
         cmocka_unit_test(a_message_loses_something_on_the_way),

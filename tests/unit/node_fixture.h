@@ -42,7 +42,8 @@ struct world {
     struct list steps;
     unsigned dials; /* to where nobody is: neither accepted nor refused */
     struct record record;
-    bool has_outbox;
+    bool outbox[4]; /* at id − 1; all of the same record */
+    unsigned published;
     bool has_names; /* each leads to |named|, a bare IP */
     struct multiaddr named;
     struct request *answered[ANSWERS_MAX];
@@ -143,17 +144,30 @@ static inline void keep_span(struct world *w, const struct trace_span *s)
     memcpy(&w->spans[w->span_count++], s, trace_span_size(s));
 }
 
+static inline void load_outbox(struct world *w, unsigned i, int64_t after)
+{
+    struct outbox_item items[4];
+    size_t count = 0;
+
+    for (int64_t id = after + 1; i == 0 && id <= 4; id++)
+        if (w->outbox[id - 1])
+            items[count++] = (struct outbox_item){
+                .id = id,
+                .namespace = "org",
+                .name = "lib",
+                .version = "1.0.0",
+                .head = buf_span(&w->record.bytes),
+                .version_record = buf_span(&w->record.bytes),
+                .trace = w->trace};
+    node_outbox_loaded(w->nodes[i], items, count, w->now, wall_of(w));
+}
+
 static inline void perform(struct world *w, unsigned i,
                            const struct node_action *a)
 {
     struct node *n = w->nodes[i];
     unsigned end;
     struct pipe *p = pipe_of(w, i, a->conn, &end);
-    struct outbox_item item = {.id = 1,
-                               .namespace = "org",
-                               .name = "lib",
-                               .version = "1.0.0",
-                               .trace = w->trace};
     struct catalogue_hit hit = {.score = 1};
     struct span out;
 
@@ -174,13 +188,10 @@ static inline void perform(struct world *w, unsigned i,
         push(w, STEP_CLOSED, p, !end, SPAN_NONE);
         break;
     case NODE_OUTBOX_LOAD:
-        item.head = item.version_record = buf_span(&w->record.bytes);
-        node_outbox_loaded(n, &item,
-                           i == 0 && w->has_outbox && a->outbox.after < 1,
-                           w->now, wall_of(w));
+        load_outbox(w, i, a->outbox.after);
         break;
     case NODE_OUTBOX_DONE:
-        w->has_outbox = false;
+        w->outbox[a->outbox.id - 1] = false;
         break;
     case NODE_CATALOGUE_SEARCH:
         hit.record = buf_span(&w->record.bytes);
@@ -350,14 +361,20 @@ static inline struct request *search(struct world *w, unsigned i)
     return submit(w, i, r);
 }
 
-/* One that the first node has in its outbox. */
+/* The next one that the first node has in its outbox. */
 static inline void publish(struct world *w)
 {
     struct ed25519_keypair key = fixture_key(1);
 
-    fixture_signed(&w->record, "org/lib", "1.0.0", "", &key, 1);
-    w->has_outbox = true;
+    if (w->published == 0)
+        fixture_signed(&w->record, "org/lib", "1.0.0", "", &key, 1);
+    w->outbox[w->published++] = true;
     node_outbox_grew(w->nodes[0], w->now);
+}
+
+static inline bool has_outbox(const struct world *w)
+{
+    return w->outbox[0];
 }
 
 static inline bool is_answered(const struct world *w, const struct request *r)

@@ -58,6 +58,20 @@ static void assert_under(const struct trace_span *s, const uint8_t *trace_id,
     assert_memory_equal(span_id, s->parent_id, TRACE_SPAN_ID_LEN);
 }
 
+static void assert_timeout(const struct trace_span *s)
+{
+    assert_text(s, TRACE_OUTCOME, "timeout");
+    assert_text(s, TRACE_ERROR_TYPE, "timeout");
+    assert_true(s->has_failed);
+}
+
+static void assert_error(const struct trace_span *s, const char *type)
+{
+    assert_text(s, TRACE_OUTCOME, "error");
+    assert_text(s, TRACE_ERROR_TYPE, type);
+    assert_true(s->has_failed);
+}
+
 static void connected(struct world *w)
 {
     world_init(w);
@@ -71,6 +85,28 @@ static void publish_for(struct world *w, const struct trace_context *trace)
 {
     w->trace = trace;
     publish(w);
+}
+
+static struct request *get_for(struct world *w,
+                               const struct trace_context *trace)
+{
+    struct request *r = request_new(REQUEST_GET, w->now + 2 * SECONDS);
+
+    (void)snprintf(r->in.get.namespace, sizeof(r->in.get.namespace), "org");
+    (void)snprintf(r->in.get.name, sizeof(r->in.get.name), "lib");
+    r->trace = *trace;
+    return submit(w, 0, r);
+}
+
+static struct request *search_for(struct world *w,
+                                  const struct trace_context *trace)
+{
+    struct request *r = request_new(REQUEST_SEARCH, w->now + SECONDS);
+
+    (void)snprintf(r->in.search.query, sizeof(r->in.search.query), "lib");
+    r->in.search.limit = 10;
+    r->trace = *trace;
+    return submit(w, 0, r);
 }
 
 static void a_dial_and_its_upgrade_are_told(void **state)
@@ -108,9 +144,7 @@ static void a_dial_that_nobody_takes_ends_at_its_time(void **state)
     assert_int_equal(0, count(&w, "conn.dial"));
     run(&w, 1);
     dial = find(&w, "conn.dial");
-    assert_text(dial, TRACE_OUTCOME, "timeout");
-    assert_text(dial, TRACE_ERROR_TYPE, "timeout");
-    assert_true(dial->has_failed);
+    assert_timeout(dial);
     assert_true(dial->started_at == begun);
     assert_true(dial->ended_at == begun + DIAL_WITHIN);
     world_release(&w);
@@ -120,16 +154,11 @@ static void a_get_is_told_under_who_asked(void **state)
 {
     struct trace_context parent = someone();
     const struct trace_span *lookup, *rpc;
-    struct request *r;
     struct world w;
 
     (void)state;
     connected(&w);
-    r = request_new(REQUEST_GET, w.now + 5 * SECONDS);
-    (void)snprintf(r->in.get.namespace, sizeof(r->in.get.namespace), "org");
-    (void)snprintf(r->in.get.name, sizeof(r->in.get.name), "lib");
-    r->trace = parent;
-    (void)submit(&w, 0, r);
+    (void)get_for(&w, &parent);
     run(&w, 5 * SECONDS);
     lookup = find(&w, "kad.get");
     assert_under(lookup, parent.trace_id, parent.span_id);
@@ -182,6 +211,32 @@ static void a_publish_is_told_to_who_hears_it(void **state)
     world_release(&w);
 }
 
+/* ---- What takes too long. ---- */
+
+/* For so long connections come about, and what is said on them is lost. */
+static void run_deaf(struct world *w, duration d)
+{
+    tstamp until = w->now + d;
+
+    while (w->now < until) {
+        struct list *link;
+
+        act(w);
+        while ((link = list_pop_front(&w->steps)) != NULL) {
+            struct step *s = LIST_ENTRY(link, struct step, link);
+
+            if (s->type != STEP_BYTES)
+                take(w, s);
+            free(s);
+            act(w);
+        }
+        w->now = tstamp_min(until, w->now + 100 * MILLISECONDS);
+        for (unsigned i = 0; i < w->count; i++)
+            node_tick(w->nodes[i], w->now, wall_of(w));
+    }
+    act(w);
+}
+
 static void a_search_that_a_peer_leaves_open_ends_as_a_timeout(void **state)
 {
     struct trace_context parent = someone();
@@ -191,27 +246,293 @@ static void a_search_that_a_peer_leaves_open_ends_as_a_timeout(void **state)
 
     (void)state;
     connected(&w);
-    r = request_new(REQUEST_SEARCH, w.now + SECONDS);
-    (void)snprintf(r->in.search.query, sizeof(r->in.search.query), "lib");
-    r->in.search.limit = 10;
-    r->trace = parent;
-    (void)submit(&w, 0, r);
-    /* What is on its way to the other is lost. */
-    while (!is_answered(&w, r)) {
-        struct node_action a;
-        struct list *link;
-
-        while ((link = list_pop_front(&w.steps)) != NULL)
-            free(LIST_ENTRY(link, struct step, link));
-        w.now = node_deadline(w.nodes[0]);
-        node_tick(w.nodes[0], w.now, wall_of(&w));
-        while (node_poll(w.nodes[0], &a))
-            perform(&w, 0, &a);
-    }
+    r = search_for(&w, &parent);
+    run_deaf(&w, 2 * SECONDS);
+    assert_true(is_answered(&w, r));
     asked = find(&w, "souk.search.peer");
     assert_under(asked, parent.trace_id, parent.span_id);
-    assert_text(asked, TRACE_OUTCOME, "timeout");
+    assert_timeout(asked);
     assert_true(asked->ended_at <= r->deadline);
+    world_release(&w);
+}
+
+static void a_get_that_nobody_answers_ends_as_a_timeout(void **state)
+{
+    struct trace_context parent = someone();
+    const struct trace_span *lookup, *rpc;
+    struct world w;
+
+    (void)state;
+    connected(&w);
+    (void)get_for(&w, &parent);
+    run_deaf(&w, 15 * SECONDS);
+    lookup = find(&w, "kad.get");
+    assert_timeout(lookup);
+    rpc = find(&w, "kad.rpc");
+    assert_under(rpc, lookup->trace_id, lookup->span_id);
+    assert_timeout(rpc);
+    world_release(&w);
+}
+
+/* The loop stood still, or everybody is slow: its time is over first. */
+static void a_put_that_nobody_answers_ends_as_a_timeout(void **state)
+{
+    struct trace_context parent = someone();
+    const struct trace_span *put;
+    struct world w;
+
+    (void)state;
+    connected(&w);
+    publish_for(&w, &parent);
+    act(&w);
+    w.now += OUTBOX_PUT_WITHIN;
+    node_tick(w.nodes[0], w.now, wall_of(&w));
+    act(&w);
+    put = find(&w, "kad.put");
+    assert_under(put, parent.trace_id, parent.span_id);
+    assert_timeout(put);
+    assert_text(find(&w, "gossip.publish"), TRACE_OUTCOME, "ok"); /* sent */
+    world_release(&w);
+}
+
+static void an_upgrade_that_never_ends_is_told_as_cancelled(void **state)
+{
+    const struct trace_span *dial, *upgrade;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, traced_config);
+    (void)add(&w, traced_config);
+    (void)connect_over(&w, 0, 1, 1);
+    run_deaf(&w, DIAL_WITHIN + SECONDS);
+    dial = find(&w, "conn.dial");
+    upgrade = find(&w, "conn.upgrade");
+    assert_under(upgrade, dial->trace_id, dial->span_id);
+    assert_timeout(dial);
+    assert_timeout(upgrade);
+    world_release(&w);
+}
+
+/* ---- What fails. ---- */
+
+static void a_put_that_nobody_takes_is_told_as_done(void **state)
+{
+    struct node_config full = {.records_bytes_max = 1};
+    struct trace_context parent = someone();
+    const struct trace_span *put, *rpc;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, traced_config);
+    (void)add(&w, full);
+    (void)connect_over(&w, 0, 1, 1);
+    run(&w, 5 * SECONDS);
+    publish_for(&w, &parent);
+    run(&w, SECONDS);
+    put = find(&w, "kad.put");
+    assert_error(put, "not-taken");
+    rpc = find(&w, "kad.rpc");
+    assert_under(rpc, put->trace_id, put->span_id);
+    assert_error(rpc, "reset");
+    world_release(&w);
+}
+
+static void who_is_not_the_one_that_was_dialled_is_told_as_ok(void **state)
+{
+    const struct trace_span *dial, *upgrade;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    for (unsigned i = 0; i < 3; i++)
+        (void)add(&w, traced_config);
+    (void)connect_over(&w, 0, 1, 2);
+    run(&w, 5 * SECONDS);
+    dial = find(&w, "conn.dial");
+    upgrade = find(&w, "conn.upgrade");
+    assert_under(upgrade, dial->trace_id, dial->span_id);
+    assert_error(dial, "wrong-peer");
+    assert_error(upgrade, "wrong-peer");
+    world_release(&w);
+}
+
+/* Its peer goes before what it was asked has arrived. */
+static void lose_the_peer(struct world *w)
+{
+    struct list *link;
+
+    act(w);
+    while ((link = list_pop_front(&w->steps)) != NULL)
+        free(LIST_ENTRY(link, struct step, link));
+    for (unsigned end = 0; end < 2; end++) {
+        const struct end *e = &w->pipes[0].ends[end];
+
+        node_conn_closed(w->nodes[e->node], e->conn, OK, w->now);
+    }
+    w->pipes[0] = (struct pipe){0};
+    w->nodes[0]->config.is_standalone = true; /* nor is it dialled again */
+    w->nodes[1]->config.is_standalone = true;
+}
+
+static void a_question_to_who_left_is_told_as_answered(void **state)
+{
+    struct trace_context parent = someone();
+    struct world w;
+
+    (void)state;
+    connected(&w);
+    (void)get_for(&w, &parent);
+    lose_the_peer(&w);
+    run(&w, 5 * SECONDS);
+    assert_error(find(&w, "kad.rpc"), "closed");
+    world_release(&w);
+}
+
+static void a_search_of_who_left_is_told_as_answered(void **state)
+{
+    struct trace_context parent = someone();
+    const struct pending *p;
+    struct list *link;
+    struct world w;
+
+    (void)state;
+    connected(&w);
+    (void)search_for(&w, &parent);
+    p = LIST_ENTRY(w.nodes[0]->requests.next, struct pending, of_node);
+    /* Until it was told who may know, and asks. */
+    for (act(&w); p->search->queried == 0; act(&w)) {
+        struct step *s;
+
+        link = list_pop_front(&w.steps);
+        assert_non_null(link);
+        s = LIST_ENTRY(link, struct step, link);
+        take(&w, s);
+        free(s);
+    }
+    lose_the_peer(&w);
+    run(&w, 5 * SECONDS);
+    assert_error(find(&w, "souk.search.peer"), "closed");
+    world_release(&w);
+}
+
+static void without_a_peer_operations_are_told_as_done(void **state)
+{
+    struct trace_context parent = someone();
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    (void)add(&w, traced_config);
+    publish_for(&w, &parent);
+    (void)get_for(&w, &parent);
+    run(&w, 5 * SECONDS);
+    assert_error(find(&w, "kad.put"), "no-peers");
+    assert_error(find(&w, "kad.get"), "no-peers");
+    world_release(&w);
+}
+
+static void an_answer_that_is_malformed_is_told_as_a_good_one(void **state)
+{
+    struct trace_context parent = someone();
+    const struct trace_span *rpc;
+    struct world w;
+    struct rpc *r;
+
+    (void)state;
+    connected(&w);
+    (void)get_for(&w, &parent);
+    act(&w);
+    r = w.nodes[0]->kad_rpcs;
+    assert_non_null(r);
+    rpc_answered(w.nodes[0], r, SPAN_LIT("\xff\xff"));
+    run(&w, 5 * SECONDS);
+    rpc = find(&w, "kad.rpc");
+    assert_error(rpc, "proto");
+    assert_under(rpc, find(&w, "kad.get")->trace_id,
+                 find(&w, "kad.get")->span_id);
+    world_release(&w);
+}
+
+static void a_record_that_is_none_is_told_as_a_good_answer(void **state)
+{
+    struct trace_context parent = someone();
+    struct saved_record lie = {.value = SPAN_LIT("no record")};
+    struct world w;
+
+    (void)state;
+    connected(&w);
+    (void)get_for(&w, &parent);
+    lie.key = span_str(w.nodes[0]->gets->key);
+    lie.publisher = w.nodes[1]->self;
+    lie.received = wall_of(&w);
+    lie.expires = wall_of(&w) + 1000000;
+    node_load_record(w.nodes[1], &lie);
+    run(&w, 5 * SECONDS);
+    assert_error(find(&w, "kad.rpc"), "not-json");
+    /* It was asked and has answered: nobody else is there. */
+    assert_text(find(&w, "kad.get"), TRACE_OUTCOME, "ok");
+    world_release(&w);
+}
+
+static void gossip_that_is_no_record_is_told_as_received(void **state)
+{
+    const struct trace_span *heard;
+    struct world w;
+    size_t sent;
+
+    (void)state;
+    connected(&w);
+    assert_ok(gossip_publish(w.nodes[1]->gossip,
+                             span_str(w.nodes[1]->network->topic),
+                             SPAN_LIT("no record"), w.now, wall_of(&w), &sent));
+    assert_int_equal(1, sent);
+    run(&w, SECONDS);
+    heard = find(&w, "gossip.receive");
+    assert_error(heard, "not-json");
+    assert_true(span_eq(peer_id_span(&w.nodes[1]->self),
+                        text_of(heard, TRACE_PEER_ID)));
+    world_release(&w);
+}
+
+/* ---- Joining. ---- */
+
+/* Nobody at |at|, or who never says who it is. */
+static void join(struct world *w, unsigned at, duration d)
+{
+    struct node_config config = traced_config;
+    struct multiaddr first;
+
+    world_init(w);
+    (void)add(w, (struct node_config){0});
+    w->nodes[0]->protocols[PROTO_IDENTIFY] = "/not/ever";
+    first = address_with_id(w, at, 0);
+    config.bootstrap = &first;
+    config.bootstrap_count = 1;
+    (void)add(w, config);
+    run(w, d);
+}
+
+static void joining_nobody_is_told_as_done(void **state)
+{
+    struct world w;
+
+    (void)state;
+    join(&w, 900, DIAL_WITHIN + 2 * SECONDS);
+    assert_error(find(&w, "node.bootstrap"), "dial-failed");
+    world_release(&w);
+}
+
+static void joining_who_stays_unknown_is_told_as_done(void **state)
+{
+    struct world w;
+
+    (void)state;
+    join(&w, 0, 29 * SECONDS);
+    assert_int_equal(0, count(&w, "node.bootstrap"));
+    run(&w, 5 * SECONDS);
+    assert_timeout(find(&w, "node.bootstrap"));
     world_release(&w);
 }
 
@@ -287,7 +608,7 @@ static void without_memory_for_spans_all_else_goes_on(void **state)
     run(&w, 5 * SECONDS);
     publish_for(&w, &parent);
     run(&w, 10 * SECONDS);
-    assert_false(w.has_outbox); /* it has reached the other */
+    assert_false(has_outbox(&w)); /* it has reached the other */
     assert_int_equal(0, w.span_count);
     (void)node_tracing(w.nodes[0], true, &lost);
     assert_true(lost >= 3);
@@ -304,6 +625,19 @@ int main(void)
         cmocka_unit_test(a_get_that_nobody_traces_is_not_told),
         cmocka_unit_test(a_publish_is_told_to_who_hears_it),
         cmocka_unit_test(a_search_that_a_peer_leaves_open_ends_as_a_timeout),
+        cmocka_unit_test(a_get_that_nobody_answers_ends_as_a_timeout),
+        cmocka_unit_test(a_put_that_nobody_answers_ends_as_a_timeout),
+        cmocka_unit_test(a_put_that_nobody_takes_is_told_as_done),
+        cmocka_unit_test(an_upgrade_that_never_ends_is_told_as_cancelled),
+        cmocka_unit_test(who_is_not_the_one_that_was_dialled_is_told_as_ok),
+        cmocka_unit_test(a_question_to_who_left_is_told_as_answered),
+        cmocka_unit_test(a_search_of_who_left_is_told_as_answered),
+        cmocka_unit_test(without_a_peer_operations_are_told_as_done),
+        cmocka_unit_test(an_answer_that_is_malformed_is_told_as_a_good_one),
+        cmocka_unit_test(a_record_that_is_none_is_told_as_a_good_answer),
+        cmocka_unit_test(gossip_that_is_no_record_is_told_as_received),
+        cmocka_unit_test(joining_nobody_is_told_as_done),
+        cmocka_unit_test(joining_who_stays_unknown_is_told_as_done),
         cmocka_unit_test(joining_is_told_once),
         cmocka_unit_test(without_a_sampler_nothing_is_told),
         cmocka_unit_test(without_room_nothing_is_begun_and_all_counted),

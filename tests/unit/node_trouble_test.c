@@ -412,15 +412,54 @@ static void what_the_store_did_not_keep_as_done_is_never_done(void **state)
     two(&w);
     publish(&w);
     run(&w, 5 * SECONDS);
-    assert_false(w.has_outbox);
-    w.has_outbox = true; /* that it is done was lost */
+    assert_false(has_outbox(&w));
+    w.outbox[0] = true; /* that it is done was lost */
     run(&w, 60 * SECONDS);
-    assert_true(w.has_outbox);
+    assert_true(has_outbox(&w));
     node_outbox_again(w.nodes[0], w.now);
     run(&w, OUTBOX_RETRY - 1);
-    assert_true(w.has_outbox);
+    assert_true(has_outbox(&w));
     run(&w, 1);
-    assert_false(w.has_outbox);
+    assert_false(has_outbox(&w));
+    world_release(&w);
+}
+
+/* How many publishes were offered; each is three records. */
+static size_t offered(const struct node *n)
+{
+    struct kad_stats stats;
+
+    kad_stats(n->kad, &stats);
+    return stats.rpcs_sent[KAD_PUT_VALUE] / 3;
+}
+
+static void who_keeps_no_more_holds_up_what_is_published(void **state)
+{
+    struct world w;
+    struct node *n;
+
+    (void)state;
+    world_init(&w);
+    n = add(&w, (struct node_config){0});
+    (void)add(&w, (struct node_config){.records_bytes_max = 1});
+    (void)connect_over(&w, 0, 1, 1);
+    run(&w, 5 * SECONDS);
+    publish(&w);
+    run(&w, SECONDS);
+    assert_int_equal(1, offered(n));
+    for (unsigned i = 1; i < 4; i++) { /* at once, each of them */
+        publish(&w);
+        run(&w, 500 * MILLISECONDS);
+        assert_int_equal(i + 1, offered(n));
+    }
+    /* All of them have another turn, and wait for the next. */
+    run(&w, OUTBOX_RETRY);
+    assert_int_equal(8, offered(n));
+    run(&w, OUTBOX_RETRY);
+    assert_int_equal(12, offered(n));
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(w.outbox[i]);
+    assert_non_null(peer_link(peer_find(n, &w.nodes[1]->self)));
     world_release(&w);
 }
 
@@ -568,6 +607,7 @@ int main(void)
         cmocka_unit_test(
             a_cancelled_lookup_goes_on_until_something_else_happens),
         cmocka_unit_test(a_get_without_memory_is_answered_with_nothing),
+        cmocka_unit_test(who_keeps_no_more_holds_up_what_is_published),
         cmocka_unit_test(what_the_store_did_not_keep_as_done_is_never_done),
         cmocka_unit_test(a_connection_that_cannot_be_written_is_noticed_late),
         cmocka_unit_test(a_record_the_catalogue_refused_is_held_for_known),
