@@ -21,6 +21,7 @@
 #include "crypto/aead.h"
 #include "crypto/ed25519.h"
 #include "multi/peer_id.h"
+#include "pair.h"
 
 enum {
     FRAME = 16 * 1024,
@@ -291,62 +292,40 @@ static struct figures measure(void *(*from)(void *), void *(*to)(void *),
     };
 }
 
-/* Hand each what the other has to say until both are silent. */
-static void talk(struct conn *c[2], tstamp now)
-{
-    static uint8_t in[READ_MAX];
-    struct conn_event ev;
-    bool moved = true;
-
-    while (moved) {
-        moved = false;
-        for (int i = 0; i < 2; i++) {
-            struct span out = conn_out(c[i]);
-
-            if (out.len == 0)
-                continue;
-            memcpy(in, out.data, out.len);
-            conn_sent(c[i], out.len);
-            conn_recv(c[1 - i], in, out.len, now);
-            while (conn_poll(c[1 - i], &ev))
-                ;
-            moved = true;
-        }
-    }
-}
-
 static size_t idle_bytes(void)
 {
     enum { PAIRS = 100 };
-    static struct conn *c[PAIRS][2];
+    static struct pair pairs[PAIRS];
+    struct noise_static noise_keys[2];
+    struct pair_side sides[2];
     struct rng_seeded seed;
     struct rng rng = rng_seeded(&seed, 3);
-    size_t before = mallinfo2().uordblks, after;
+    size_t before, after;
 
+    for (int i = 0; i < 2; i++) {
+        noise_static_generate(&noise_keys[i], &keys[i], &rng);
+        sides[i] = (struct pair_side){&keys[i], &noise_keys[i]};
+    }
+    before = mallinfo2().uordblks;
     for (int k = 0; k < PAIRS; k++) {
-        for (int i = 0; i < 2; i++) {
-            struct conn_config config = {.is_dialer = i == 1,
-                                         .identity = &keys[i],
-                                         .protocols = protocols,
-                                         .protocols_count = 1};
+        struct pair *p = &pairs[k];
 
-            c[k][i] = conn_new(&config, 0, &rng, &mem_libc, NULL);
-        }
-        talk(c[k], 0);
+        pair_open(p, sides, NULL, protocols, 0, &rng);
+        pair_talk(p, 0);
         for (int i = 0; i < 2; i++) {
             uint32_t stream;
 
-            check(conn_stream_open(c[k][i], protocols, 1, 0, &stream) == OK &&
-                      conn_stream_write(c[k][i], stream, SPAN_LIT("hello")) ==
-                          OK,
-                  "open");
+            check(
+                conn_stream_open(p->conn[i], protocols, 1, 0, &stream) == OK &&
+                    conn_stream_write(p->conn[i], stream, SPAN_LIT("hello")) ==
+                        OK,
+                "open");
         }
-        talk(c[k], 0);
+        pair_talk(p, 0);
     }
     after = mallinfo2().uordblks;
     for (int k = 0; k < PAIRS; k++)
-        for (int i = 0; i < 2; i++)
-            conn_free(c[k][i]);
+        pair_close(&pairs[k]);
     return (after - before) / (size_t)(2 * PAIRS);
 }
 

@@ -15,11 +15,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "conn/conn.h"
 #include "crypto/crypto.h"
 #include "crypto/ed25519.h"
 #include "market/record.h"
 #include "node/node.h"
+#include "pair.h"
 #include "tbl/network.h"
 
 enum {
@@ -376,54 +376,27 @@ static struct rate get(size_t total)
 
 /* ---- Handshakes. ---- */
 
-static void talk(struct conn *c[2], unsigned *upgraded)
-{
-    static uint8_t in[CHUNK_MAX];
-    struct conn_event ev;
-    bool moved = true;
-
-    while (moved) {
-        moved = false;
-        for (int i = 0; i < 2; i++) {
-            struct span out = conn_out(c[i]);
-
-            if (out.len == 0)
-                continue;
-            memcpy(in, out.data, out.len);
-            conn_sent(c[i], out.len);
-            conn_recv(c[1 - i], in, out.len, now);
-            while (conn_poll(c[1 - i], &ev))
-                *upgraded += ev.type == CONN_EV_UPGRADED;
-            moved = true;
-        }
-    }
-}
-
 static double handshakes(size_t total)
 {
     static const char *const protocols[] = {"/bench/1.0.0"};
-    double since = cpu_s();
+    struct noise_static noise_keys[2];
+    struct pair_side sides[2];
     struct peer_id expected;
-    unsigned upgraded = 0;
+    struct pair p;
+    double since;
 
-    peer_id_from_ed25519(&expected, members[0].key.pub);
-    for (size_t n = 0; n < total; n++) {
-        struct conn *c[2];
-
-        for (int i = 0; i < 2; i++) {
-            struct conn_config config = {.is_dialer = i == 1,
-                                         .identity = &members[i].key,
-                                         .expected = i ? &expected : NULL,
-                                         .protocols = protocols,
-                                         .protocols_count = 1};
-
-            c[i] = conn_new(&config, now, &rng, &mem_libc, NULL);
-        }
-        talk(c, &upgraded);
-        conn_free(c[0]);
-        conn_free(c[1]);
+    for (int i = 0; i < 2; i++) {
+        noise_static_generate(&noise_keys[i], &members[i].key, &rng);
+        sides[i] = (struct pair_side){&members[i].key, &noise_keys[i]};
     }
-    must(upgraded == 2 * total, "handshakes");
+    peer_id_from_ed25519(&expected, members[0].key.pub);
+    since = cpu_s();
+    for (size_t n = 0; n < total; n++) {
+        pair_open(&p, sides, &expected, protocols, now, &rng);
+        pair_talk(&p, now);
+        must(p.upgraded == 2, "handshake");
+        pair_close(&p);
+    }
     return (double)total / (cpu_s() - since);
 }
 

@@ -108,6 +108,7 @@ static enum err start_noise(struct conn *c, const struct peer_id *expected)
     struct noise_config config = {
         .is_dialer = c->is_dialer,
         .identity = c->identity,
+        .static_key = c->static_key,
         .muxers = early_muxers,
         .muxers_count = sizeof(early_muxers) / sizeof(early_muxers[0]),
         .within = c->limits.handshake_within,
@@ -154,6 +155,7 @@ struct conn *conn_new(const struct conn_config *config, tstamp now,
     c->log = log;
     c->is_dialer = config->is_dialer;
     c->identity = config->identity;
+    c->static_key = config->static_key;
     c->protocols = config->protocols;
     c->protocols_count = config->protocols_count;
     c->limits = config->limits;

@@ -33,6 +33,7 @@
  * last event of a connection is CONN_EV_CLOSED. */
 struct conn;
 struct ed25519_keypair;
+struct noise_static;
 struct peer_id;
 struct pubkey;
 
@@ -55,6 +56,9 @@ extern const struct conn_limits conn_limits_default;
 struct conn_config {
     bool is_dialer;
     const struct ed25519_keypair *identity; /* must outlive the connection */
+    /* The identity's, of all its connections; must outlive this one.  NULL: one
+     * is made for this alone. */
+    const struct noise_static *static_key;
     const struct peer_id *expected; /* whom we dialled, or NULL; copied */
     /* Protocol ids accepted on inbound streams; must outlive the connection. */
     const char *const *protocols;

@@ -47,6 +47,7 @@ struct conn {
     bool is_dialer;
     bool is_closing;
     const struct ed25519_keypair *identity;
+    const struct noise_static *static_key;
     const char *const *protocols;
     size_t protocols_count;
     struct conn_limits limits;

@@ -14,6 +14,7 @@
 #include "market/terms.h"
 #include "market/validator.h"
 #include "node/node.h"
+#include "noise/noise.h"
 #include "ping/ping.h"
 #include "search/search.h"
 #include "souk/metrics.h"
@@ -408,6 +409,7 @@ struct node {
     const struct network *network;
     struct ed25519_keypair identity;
     struct pubkey identity_key;
+    struct noise_static noise_key; /* of all connections */
     struct peer_id self;
     char agent[64];
     const char *protocols[PROTO_COUNT];

@@ -42,6 +42,7 @@ void link_open(struct node *n, struct link *l)
     struct conn_config config = {
         .is_dialer = l->is_outbound,
         .identity = &n->identity,
+        .static_key = &n->noise_key,
         .expected = l->is_outbound ? &l->expected : NULL,
         .protocols = n->protocols,
         .protocols_count = n->protocol_count,

@@ -106,6 +106,7 @@ struct node *node_new(const struct node_config *config, tstamp now,
     config_init(n, config);
     protocols_init(n);
     lists_init(n);
+    noise_static_generate(&n->noise_key, &n->identity, &n->rng);
     heap_init(&n->timers, mem);
     budget_init(&n->partial, n->config.partial_bytes_max, mem);
     heap_init(&n->terms_common, mem);

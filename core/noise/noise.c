@@ -315,9 +315,10 @@ enum err noise_new(struct noise **out, const struct noise_config *config,
     n->config = *config;
     n->state = config->is_dialer ? WANT_SECOND : WANT_FIRST;
     n->deadline = tstamp_add(now, config->within);
-    /* The static key is as fresh as the ephemeral one: the identity is what
-     * lasts, and it signs whichever we use. */
-    x25519_generate(&s, rng);
+    if (config->static_key != NULL)
+        s = config->static_key->key;
+    else
+        x25519_generate(&s, rng);
     x25519_generate(&e, rng);
     handshake_init(&n->hs, SPAN_NONE, &s, &e);
     crypto_wipe(&s, sizeof(s));

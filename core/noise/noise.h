@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "base/time.h"
 #include "crypto/ed25519.h"
+#include "crypto/x25519.h"
 #include "multi/peer_id.h"
 #include "souk/err.h"
 
@@ -35,10 +36,26 @@ enum {
     NOISE_MUXER_NONE = -1,
 };
 
+/* A static Noise key, and that the identity signed it.  It takes a key exchange
+ * and a signature to make, so one serves all sessions of a node; what a session
+ * is encrypted with comes of its ephemeral keys.
+ * spec: noise/README.md#static-key-authentication
+ *   may be the same for several sessions */
+struct noise_static {
+    struct x25519_keypair key;
+    uint8_t signature[ED25519_SIG_LEN];
+};
+
+void noise_static_generate(struct noise_static *out,
+                           const struct ed25519_keypair *identity,
+                           const struct rng *rng);
+
 struct noise_config {
     bool is_dialer;
     const struct ed25519_keypair *identity; /* outlives the session */
-    struct peer_id expected;                /* who must answer; len 0: anyone */
+    /* The identity's; outlives the session.  NULL: one for it alone. */
+    const struct noise_static *static_key;
+    struct peer_id expected; /* who must answer; len 0: anyone */
     /* Muxers to agree on within the handshake, best first; none: never. */
     const struct span *muxers; /* outlives the session */
     size_t muxers_count;

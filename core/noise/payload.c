@@ -21,17 +21,36 @@ static void write_signed(const uint8_t x25519[X25519_LEN],
     memcpy(out + PREFIX_LEN, x25519, X25519_LEN);
 }
 
+static void sign(const struct ed25519_keypair *identity,
+                 const uint8_t x25519[X25519_LEN], uint8_t sig[ED25519_SIG_LEN])
+{
+    uint8_t covered[SIGNED_LEN];
+
+    write_signed(x25519, covered);
+    ed25519_sign(identity, SPAN_OF(covered), sig);
+}
+
+void noise_static_generate(struct noise_static *out,
+                           const struct ed25519_keypair *identity,
+                           const struct rng *rng)
+{
+    x25519_generate(&out->key, rng);
+    sign(identity, out->key.pub, out->signature);
+}
+
 enum err create_payload(const struct noise_config *config,
                         const uint8_t x25519[X25519_LEN], struct buf *out)
 {
     Wire__NoisePayload msg = WIRE__NOISE_PAYLOAD__INIT;
     Wire__NoiseExtensions extensions = WIRE__NOISE_EXTENSIONS__INIT;
     ProtobufCBinaryData muxers[NOISE_MUXERS_MAX];
-    uint8_t covered[SIGNED_LEN], sig[ED25519_SIG_LEN];
+    uint8_t sig[ED25519_SIG_LEN];
     struct pubkey key;
 
-    write_signed(x25519, covered);
-    ed25519_sign(config->identity, SPAN_OF(covered), sig);
+    if (config->static_key != NULL)
+        memcpy(sig, config->static_key->signature, sizeof(sig));
+    else
+        sign(config->identity, x25519, sig);
     pubkey_from_ed25519(&key, config->identity->pub);
     msg.identity_key = wire_bytes(pubkey_span(&key));
     msg.identity_sig = wire_bytes(SPAN_OF(sig));

@@ -7,7 +7,8 @@
 #include "noise/noise.h"
 
 /* What libp2p says inside the handshake: who owns this Noise key, and which
- * muxers it would like.  |x25519| is the static key it travels with. */
+ * muxers it would like.  |x25519| is the static key it travels with, that of
+ * the configuration if there is one. */
 MUST_USE
 enum err create_payload(const struct noise_config *config,
                         const uint8_t x25519[X25519_LEN], struct buf *out);

@@ -708,6 +708,58 @@ static void a_forged_payload_is_accepted(void **state)
     buf_release(&bad);
 }
 
+/* What a session of |own|, given its static key, answers a first message with:
+ * the keys it uses. */
+static void answer_with(const struct noise_static *own,
+                        const struct ed25519_keypair *identity,
+                        const struct rng *rng, struct handshake *hs)
+{
+    struct noise_config config = {
+        .identity = identity, .static_key = own, .within = WITHIN_S * SECONDS};
+    struct side b = {0};
+    struct span payload;
+    struct buf msg;
+    enum err err;
+
+    buf_init(&b.out, OUT_MAX, &mem_libc);
+    buf_init(&msg, OUT_MAX, &mem_libc);
+    config.out = &b.out;
+    assert_ok(noise_new(&b.noise, &config, 0, rng, &mem_libc));
+    handshake_init(hs, SPAN_NONE, &own->key, &own->key);
+    assert_ok(buf_put(&msg, SPAN("\0\x20", 2)));
+    assert_ok(create_first(hs, SPAN_NONE, &msg));
+    assert_ok(hear(&b, buf_span(&msg)));
+    buf_drain(&b.out, 2);
+    assert_ok(
+        consume_second(hs, b.out.data + b.out.head, buf_len(&b.out), &payload));
+    config.expected.len = 0;
+    err = hear_payload(payload, &own->key);
+    assert_ok(err);
+    buf_release(&msg);
+    side_release(&b);
+}
+
+static void a_given_static_key_is_not_used(void **state)
+{
+    struct rng_seeded seed;
+    struct rng rng = rng_seeded(&seed, 7);
+    struct ed25519_keypair identity;
+    struct noise_static own;
+    struct handshake first, second;
+
+    (void)state;
+    ed25519_generate(&identity, &rng);
+    noise_static_generate(&own, &identity, &rng);
+    answer_with(&own, &identity, &rng, &first);
+    answer_with(&own, &identity, &rng, &second);
+    assert_memory_equal(own.key.pub, first.rs, X25519_LEN);
+    assert_memory_equal(own.key.pub, second.rs, X25519_LEN);
+    /* … and what the session is encrypted with is as fresh as ever */
+    assert_memory_not_equal(first.re, second.re, X25519_LEN);
+    handshake_release(&first);
+    handshake_release(&second);
+}
+
 static void a_payload_takes_unbounded_memory(void **state)
 {
     static const uint8_t s_secret[X25519_LEN] = {16};
@@ -903,6 +955,7 @@ int main(void)
         cmocka_unit_test(a_replayed_or_swapped_frame_is_accepted),
         cmocka_unit_test(another_peer_is_accepted),
         cmocka_unit_test(a_forged_payload_is_accepted),
+        cmocka_unit_test(a_given_static_key_is_not_used),
         cmocka_unit_test(a_payload_takes_unbounded_memory),
         cmocka_unit_test(a_slow_handshake_is_waited_for),
         cmocka_unit_test(memory_that_ran_out_leaks),
