@@ -28,6 +28,7 @@ struct message *message_add(struct gossip *g, const struct msg_id *id,
     m->id = *id;
     m->blob = b;
     list_init(&m->link);
+    list_init(&m->fresh);
     MAP_ADD(g->messages, m->id.bytes, m->id.len, m);
     return m;
 }
@@ -40,6 +41,7 @@ void message_drop(struct gossip *g, struct message *m)
     else if (!list_is_empty(&m->link))
         g->cached_bytes -= m->blob->end;
     list_remove(&m->link);
+    list_remove(&m->fresh);
     MAP_DEL(g->messages, m);
     blob_unref(m->blob, g->mem);
     mem_free(g->mem, m->sent);
@@ -130,13 +132,17 @@ static struct message *oldest_cached(struct gossip *g)
     return LIST_ENTRY(g->cached.next, struct message, link);
 }
 
-void cache_start(struct gossip *g, struct message *m)
+void cache_start(struct gossip *g, struct message *m, tstamp now)
 {
     m->beat = g->beat;
     list_push_back(&g->cached, &m->link);
     g->cached_bytes += m->blob->end;
     while (g->cached_bytes > g->config.cache_bytes_max) {
-        message_drop(g, oldest_cached(g));
+        struct message *oldest = oldest_cached(g);
+
+        if (!list_is_empty(&oldest->fresh))
+            message_hand_on(g, oldest, now);
+        message_drop(g, oldest);
         g->stats.cache_evicted++;
     }
 }

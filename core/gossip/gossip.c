@@ -96,6 +96,7 @@ struct gossip *gossip_new(const struct gossip_config *config, tstamp now,
     g->promises = mem_new(mem, PROMISES_MAX * sizeof(*g->promises));
     list_init(&g->pending);
     list_init(&g->cached);
+    list_init(&g->fresh);
     list_init(&g->left);
     g->scored_at = now;
     g->next_better = tstamp_add(now, BETTER_EVERY);

@@ -79,6 +79,9 @@ struct gossip_config {
     duration promise_ttl;     /* 3 s from IWANT to the message */
     duration verdict_ttl;     /* 60 s; then the message is forgotten */
     bool no_flood_publish;    /* default: own messages go to every subscriber */
+    /* Messages of others, and that one is here, are told by gossip_hand_on()
+     * only; default: at once. */
+    bool hands_on_later;
 
     size_t peers_max;         /* 256 */
     size_t seen_max;          /* 131,072 ids */
@@ -160,6 +163,11 @@ enum gossip_verdict {
 /* ERR_NOT_FOUND: no such message waits (verdict_ttl has passed). */
 MUST_USE enum err gossip_verdict(struct gossip *g, uint64_t token,
                                  enum gossip_verdict verdict, tstamp now);
+
+/* Hand one message on, with config.hands_on_later; false: there is none.  To be
+ * called when all that has come is heard, until it is false: what is judged by
+ * then needs no IDONTWANT, and who sent us a copy meanwhile needs none. */
+bool gossip_hand_on(struct gossip *g, tstamp now);
 
 /* ---- Time and events. ---- */
 

@@ -106,7 +106,7 @@ static enum err start_pending(struct gossip *g, struct peer *p,
     m->data_len = (uint32_t)f->data.len;
     pending_start(g, m, p, now);
     if (queue_message(&g->queue, &p->id, m->token)) {
-        unwanted_tell(g, m);
+        message_hand_on_soon(g, m, now);
         return OK;
     }
     g->stats.events_dropped = g->queue.dropped;

@@ -32,6 +32,31 @@ static void forward(struct gossip *g, struct message *m, tstamp now)
     }
 }
 
+void message_hand_on(struct gossip *g, struct message *m, tstamp now)
+{
+    list_remove(&m->fresh);
+    if (m->is_pending)
+        unwanted_tell(g, m);
+    else
+        forward(g, m, now);
+}
+
+bool gossip_hand_on(struct gossip *g, tstamp now)
+{
+    if (list_is_empty(&g->fresh))
+        return false;
+    message_hand_on(g, LIST_ENTRY(g->fresh.next, struct message, fresh), now);
+    return true;
+}
+
+void message_hand_on_soon(struct gossip *g, struct message *m, tstamp now)
+{
+    if (!g->config.hands_on_later)
+        message_hand_on(g, m, now);
+    else if (list_is_empty(&m->fresh))
+        list_push_back(&g->fresh, &m->fresh);
+}
+
 static bool gets_our_own(const struct gossip *g, const struct peer *p,
                          unsigned topic)
 {
@@ -112,7 +137,7 @@ enum err gossip_publish(struct gossip *g, struct span topic, struct span data,
         fanout_use(g, (unsigned)t, now);
     seen_add(&g->seen, seen_hash(msg_id_span(&id)), now);
     count = send_own(g, m);
-    cache_start(g, m);
+    cache_start(g, m, now);
     g->stats.published++;
     if (sent_to != NULL)
         *sent_to = count;
@@ -149,8 +174,8 @@ enum err gossip_verdict(struct gossip *g, uint64_t token,
         g->stats.delivered++;
         m->judged_at = now;
         standing_delivered(g, m);
-        forward(g, m, now);
-        cache_start(g, m);
+        message_hand_on_soon(g, m, now);
+        cache_start(g, m, now);
         return OK;
     case GOSSIP_IGNORE:
         tell(g, &m->sender, GOSSIP_IGNORED);

@@ -139,6 +139,7 @@ struct retransmit {
 struct message {
     UT_hash_handle hh; /* by id */
     struct list link;  /* of pending or cached, oldest first */
+    struct list fresh; /* others do not know of it yet */
     struct msg_id id;
     struct blob *blob;
     struct peer_id author;
@@ -178,6 +179,7 @@ struct gossip {
 
     struct message *messages; /* pending and cached, by id */
     struct list pending, cached;
+    struct list fresh;      /* with config.hands_on_later */
     struct message **slots; /* of pending ones, by token */
     size_t pending_count, pending_bytes, cached_bytes;
     uint64_t tokens;
@@ -245,6 +247,13 @@ MUST_USE enum err message_verify(struct gossip *g, const struct fields *f,
 MUST_USE enum err message_sign(struct gossip *g, struct fields *f,
                                struct blob **out, uint32_t *data_at);
 
+/* ---- publish.c ---- */
+
+/* Tell the mesh of |m|: that it is here, or, once it is judged, the message. */
+void message_hand_on(struct gossip *g, struct message *m, tstamp now);
+/* The same, by and by if the owner wants it so. */
+void message_hand_on_soon(struct gossip *g, struct message *m, tstamp now);
+
 /* ---- cache.c ---- */
 
 struct message *message_find(const struct gossip *g, const struct msg_id *id);
@@ -262,7 +271,7 @@ void pending_stop(struct gossip *g, struct message *m);
 bool message_note_copy(struct message *m, const struct peer *from);
 bool message_has_copy(const struct message *m, const struct peer *p);
 void pending_expire(struct gossip *g, tstamp now);
-void cache_start(struct gossip *g, struct message *m);
+void cache_start(struct gossip *g, struct message *m, tstamp now);
 void cache_shift(struct gossip *g);
 /* Count one more IWANT answer to |p|; false: enough. */
 bool cache_may_resend(struct gossip *g, struct message *m,

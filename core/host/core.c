@@ -105,13 +105,16 @@ static void gather(struct host *h, struct usages *out)
     asker_usage(h->asker, &out->of[USAGE_READER_QUEUE]);
 }
 
-void core_usage_renew(struct host *h)
+void core_figures_renew(struct host *h)
 {
     struct usages now;
+    struct node_metrics m;
 
     gather(h, &now);
+    node_metrics(h->node, &m);
     uv_mutex_lock(&h->core.status_lock);
     h->core.usages = now;
+    h->core.metrics = m;
     uv_mutex_unlock(&h->core.status_lock);
 }
 

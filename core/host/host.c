@@ -77,6 +77,7 @@ void host_settle(struct host *h)
 
     while (node_poll(h->node, &action))
         perform(h, &action);
+    h->unsettled = 0;
     h->status_is_old = true;
 }
 
@@ -96,7 +97,6 @@ void host_status_renew(struct host *h, tstamp now)
 {
     struct node_status s = {.updated_at = now};
     struct store_counts counts;
-    struct node_metrics m;
 
     node_status(h->node, &s);
     store_counts(h->config.store, &counts);
@@ -112,10 +112,8 @@ void host_status_renew(struct host *h, tstamp now)
     s.loop_lag = worst_lag(h);
     s.clock_jumps = h->clock_jumps;
     s.outbox = counts.outbox;
-    node_metrics(h->node, &m);
     uv_mutex_lock(&h->core.status_lock);
     h->core.status = s;
-    h->core.metrics = m;
     uv_mutex_unlock(&h->core.status_lock);
     h->status_at = now;
     h->status_is_old = false;
@@ -234,7 +232,7 @@ static void on_tick(uv_timer_t *timer)
     saved_retry(h);
     listeners_refresh(h, now);
     host_status_renew(h, now);
-    core_usage_renew(h);
+    core_figures_renew(h);
 }
 
 static void on_after_poll(uv_check_t *check)
@@ -242,6 +240,8 @@ static void on_after_poll(uv_check_t *check)
     struct host *h = check->data;
 
     h->polled_at = clock_now();
+    if (h->unsettled > 0)
+        host_settle(h);
 }
 
 static void arm_deadline(struct host *h, tstamp now)
@@ -376,7 +376,7 @@ enum err host_new(const struct host_config *config, struct host **out,
         return err;
     }
     host_status_renew(h, clock_now());
-    core_usage_renew(h);
+    core_figures_renew(h);
     *out = h;
     return OK;
 }

@@ -109,6 +109,7 @@ struct host {
     tstamp warned_at;
     struct sock *socks; /* map by id */
     uint8_t *read_buffer;
+    size_t unsettled; /* bytes heard, and not acted on; 0: nothing is to do */
     unsigned resolving;
     uint64_t resolves_refused;
     uint64_t resolved_refused; /* addresses of DNS answers, left out */
@@ -135,7 +136,9 @@ struct host {
 };
 
 /* host.c */
-/* Perform the node's actions until it has none. */
+/* Perform the node's actions until it has none.  For connections this is done
+ * once a turn of the loop, or when much has come: of what many peers say at
+ * once, part answers what others asked for. */
 void host_settle(struct host *h);
 void host_status_renew(struct host *h, tstamp now);
 
@@ -145,8 +148,8 @@ void core_release(struct core *c);
 /* What the gateway put in the mailbox; on the loop. */
 void core_collect(struct host *h);
 void core_answer(struct host *h, struct request *r);
-/* What core_usage() tells from now on. */
-void core_usage_renew(struct host *h);
+/* What core_usage() and core_metrics() tell from now on. */
+void core_figures_renew(struct host *h);
 
 /* listen.c */
 MUST_USE

@@ -212,7 +212,9 @@ static bool sock_read(struct sock *s)
     }
     node_conn_recv(h->node, id, h->read_buffer, (size_t)n, clock_now(),
                    clock_wall());
-    host_settle(h);
+    h->unsettled += (size_t)n;
+    if (h->unsettled >= READ_BYTES)
+        host_settle(h);
     return sock_find(h, id) != NULL;
 }
 
@@ -305,5 +307,5 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         if (events & UV_READABLE)
             (void)sock_read(s);
     }
-    host_settle(h);
+    h->unsettled++; /* all that is ready is heard before anybody is answered */
 }

@@ -636,6 +636,8 @@ void ops_forget(struct node *n, const void *owner);
 /* pubsub.c */
 void pubsub_init(struct node *n);
 bool pubsub_pump(struct node *n);
+/* All that came is heard: on with what came of gossip. */
+void pubsub_hand_on(struct node *n);
 void pubsub_open(struct node *n, struct peer *p);
 /* |record|: its signed peer record, checked; may be empty. */
 void pubsub_identified(struct node *n, struct peer *p, struct span record);

@@ -585,6 +585,7 @@ bool node_poll(struct node *n, struct node_action *action)
 
     action_free(n, n->current);
     n->current = NULL;
+    pubsub_hand_on(n);
     if (poll_flush(n, action))
         return true;
     entry = list_pop_front(&n->actions);

@@ -22,6 +22,7 @@ void pubsub_init(struct node *n)
         .seen_max = GOSSIP_SEEN_MAX,
         .cache_bytes_max = GOSSIP_CACHE_BYTES_MAX,
         .no_scores = n->config.no_gossip_scores,
+        .hands_on_later = true,
     };
 
     n->gossip = gossip_new(&config, n->now, &n->rng, n->mem, n->log);
@@ -335,6 +336,12 @@ static void told_of(struct node *n, const struct gossip_event *ev)
     p = px_peer(n, ev);
     if (p != NULL && list_is_empty(&p->links) && dial_start(n, p, false) != OK)
         log_debug(n->log, "node", "a peer told of is not dialled");
+}
+
+void pubsub_hand_on(struct node *n)
+{
+    while (gossip_hand_on(n->gossip, n->now))
+        node_settle(n);
 }
 
 bool pubsub_pump(struct node *n)

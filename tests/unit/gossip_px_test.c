@@ -241,16 +241,22 @@ static void a_poor_mesh_takes_no_better_ones(void **state)
 
 static char large[1024 + 1];
 
-static void init_large(struct fixture *f, size_t n)
+static void init_large_as(struct fixture *f, size_t n,
+                          struct gossip_config config)
 {
     memset(large, 'x', 1024);
-    fixture_init(f, (struct gossip_config){0});
+    fixture_init(f, config);
     assert_ok(gossip_subscribe(f->g, SPAN_LIT(TOPIC), f->now));
     for (size_t i = 0; i < n; i++) {
         connect_as(f, &f->peers[i], GOSSIP_V12, false);
         assert_ok(say_subscribe(f, &f->peers[i], TOPIC, true));
     }
     drain(f);
+}
+
+static void init_large(struct fixture *f, size_t n)
+{
+    init_large_as(f, n, (struct gossip_config){0});
 }
 
 static void a_large_message_is_sent_by_all_of_the_mesh(void **state)
@@ -372,6 +378,91 @@ static void the_unwanted_have_no_limit(void **state)
     fixture_release(&f);
 }
 
+/* ---- Handing on later. ---- */
+
+static void hand_on(struct fixture *f)
+{
+    while (gossip_hand_on(f->g, f->now))
+        ;
+    drain(f);
+}
+
+static void who_sent_a_copy_meanwhile_gets_one(void **state)
+{
+    static struct fixture f;
+
+    (void)state;
+    init_large_as(&f, 4, (struct gossip_config){.hands_on_later = true});
+    assert_ok(say_text(&f, &f.peers[0], &f.peers[9], large, 1));
+    drain(&f);
+    assert_int_equal(0, sent_to(&f, NULL).rpcs);
+    assert_ok(gossip_verdict(f.g, f.token, GOSSIP_ACCEPT, f.now));
+    drain(&f);
+    assert_int_equal(0, sent_to(&f, NULL).rpcs);
+    assert_ok(say_text(&f, &f.peers[1], &f.peers[9], large, 1));
+    hand_on(&f);
+    assert_int_equal(0, sent_to(&f, &f.peers[0]).rpcs);
+    assert_int_equal(0, sent_to(&f, &f.peers[1]).rpcs);
+    for (size_t i = 2; i < 4; i++) {
+        assert_int_equal(1, sent_to(&f, &f.peers[i]).messages);
+        /* It has the message: no need to say so, too. */
+        assert_int_equal(0, sent_to(&f, &f.peers[i]).idontwant_ids);
+    }
+    assert_int_equal(2, gossip_stats(f.g)->forwarded);
+    hand_on(&f);
+    assert_int_equal(0, sent_to(&f, NULL).rpcs);
+    fixture_release(&f);
+}
+
+static void what_waits_for_its_verdict_is_kept_secret(void **state)
+{
+    static struct fixture f;
+
+    (void)state;
+    init_large_as(&f, 3, (struct gossip_config){.hands_on_later = true});
+    assert_ok(say_text(&f, &f.peers[0], &f.peers[9], large, 1));
+    hand_on(&f);
+    assert_int_equal(1, sent_to(&f, &f.peers[1]).idontwant_ids);
+    assert_int_equal(0, sent_to(&f, &f.peers[1]).messages);
+    assert_ok(gossip_verdict(f.g, f.token, GOSSIP_ACCEPT, f.now));
+    hand_on(&f);
+    assert_int_equal(1, sent_to(&f, &f.peers[1]).messages);
+    assert_int_equal(1, sent_to(&f, &f.peers[2]).messages);
+    /* What is refused before anybody was told of it concerns nobody. */
+    assert_ok(say_text(&f, &f.peers[0], &f.peers[9], "other", 2));
+    drain(&f);
+    assert_ok(gossip_verdict(f.g, f.token, GOSSIP_REJECT, f.now));
+    hand_on(&f);
+    assert_int_equal(0, sent_to(&f, NULL).rpcs);
+    fixture_release(&f);
+}
+
+/* As many as the cache holds and one more, in one turn. */
+static void what_the_cache_lets_go_is_handed_to_nobody(void **state)
+{
+    enum { BYTES = 60000, CACHE = 2 * GOSSIP_RPC_ACCEPTED_MAX };
+    static struct fixture f;
+    static char text[BYTES + 1];
+    unsigned count = CACHE / BYTES + 1;
+
+    (void)state;
+    init_large_as(&f, 2,
+                  (struct gossip_config){.hands_on_later = true,
+                                         .cache_bytes_max = CACHE});
+    memset(text, 'y', BYTES);
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(text, 8, "%06u", i);
+        text[6] = 'y';
+        assert_ok(say_text(&f, &f.peers[0], &f.peers[9], text, i));
+        drain(&f);
+        assert_ok(gossip_verdict(f.g, f.token, GOSSIP_ACCEPT, f.now));
+    }
+    assert_true(gossip_stats(f.g)->cache_evicted > 0);
+    hand_on(&f);
+    assert_int_equal(count, gossip_stats(f.g)->forwarded);
+    fixture_release(&f);
+}
+
 /* ---- Failed allocations. ---- */
 
 static void run_scenario(struct fixture *f)
@@ -443,6 +534,9 @@ int main(void)
         cmocka_unit_test(a_large_message_is_sent_by_all_of_the_mesh),
         cmocka_unit_test(what_is_not_wanted_is_sent),
         cmocka_unit_test(the_unwanted_have_no_limit),
+        cmocka_unit_test(who_sent_a_copy_meanwhile_gets_one),
+        cmocka_unit_test(what_waits_for_its_verdict_is_kept_secret),
+        cmocka_unit_test(what_the_cache_lets_go_is_handed_to_nobody),
         cmocka_unit_test(a_failed_allocation_breaks_something),
     };
 
