@@ -48,19 +48,25 @@ static struct pair *pair_new(struct builder *b, const char *key)
     return p;
 }
 
-static Otlp__KeyValue *text_pair(struct builder *b, const char *key,
-                                 const char *text)
+/* Neither what has a shorter form, nor a surrogate, nor beyond the last. */
+static bool may_follow(uint8_t first, uint8_t second)
 {
-    struct pair *p = pair_new(b, key);
-
-    if (p == NULL)
-        return NULL;
-    p->value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-    p->value.string_value = (char *)(uintptr_t)text;
-    return &p->key;
+    switch (first) {
+    case 0xe0:
+        return second >= 0xa0;
+    case 0xed:
+        return second < 0xa0;
+    case 0xf0:
+        return second >= 0x90;
+    case 0xf4:
+        return second < 0x90;
+    default:
+        return true;
+    }
 }
 
-/* As far as it is UTF-8, which a string of protobuf must be. */
+/* As far as it is UTF-8, which a string of protobuf must be: a collector
+ * refuses a whole batch for one that is not. */
 static size_t utf8_len(const char *text, size_t len)
 {
     size_t at = 0;
@@ -73,7 +79,8 @@ static size_t utf8_len(const char *text, size_t len)
                       : c >= 0xf0 && c < 0xf5 ? 3
                                               : 4;
 
-        if (more == 4 || len - at <= more)
+        if (more == 4 || len - at <= more ||
+            !may_follow(c, (uint8_t)text[at + (more > 0)]))
             break;
         for (size_t i = 1; i <= more; i++)
             if (((uint8_t)text[at + i] & 0xc0) != 0x80)
@@ -94,6 +101,18 @@ static char *text_copy(struct builder *b, const char *text, size_t len)
     memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
+}
+
+static Otlp__KeyValue *text_pair(struct builder *b, const char *key,
+                                 const char *text)
+{
+    struct pair *p = pair_new(b, key);
+
+    if (p == NULL)
+        return NULL;
+    p->value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+    p->value.string_value = text_copy(b, text, strlen(text));
+    return p->value.string_value != NULL ? &p->key : NULL;
 }
 
 static char *peer_text(struct builder *b, struct span bytes)

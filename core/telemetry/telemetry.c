@@ -193,7 +193,8 @@ static void deliver(struct telemetry *t, struct span body,
         duration pause;
 
         (void)is_stopping(t, &stop_by);
-        buf_clear(answer->body);
+        buf_release(answer->body); /* it may have been cut at its limit */
+        buf_init(answer->body, OTLP_ANSWER_MAX, t->mem);
         poster_send(t->poster, body, tstamp_min(until, stop_by), answer);
         if (answer->result != POST_LATER)
             return;

@@ -322,6 +322,45 @@ static void check(const Otlp__TraceRequest *r)
     assert_int_equal(0, bare->n_attributes);
 }
 
+/* The first attribute of who sends, when the operator says that. */
+static void assert_sent(const char *attributes, const char *text)
+{
+    struct otlp_sender s = {READ(ENDPOINT, (char *)(uintptr_t)attributes),
+                            "1.2.3", "12D3KooW"};
+    struct queued *batch;
+    Otlp__TraceRequest *r;
+    struct backlog b;
+    struct buf out;
+
+    batch = two_spans(&b, &mem_libc);
+    buf_init(&out, OTLP_BODY_MAX, &mem_libc);
+    assert_ok(otlp_encode(&s, batch, 2, 0, &mem_libc, &out));
+    r = otlp__trace_request__unpack(NULL, buf_len(&out), buf_span(&out).data);
+    assert_non_null(r);
+    assert_string_equal(
+        text,
+        r->resource_spans[0]->resource->attributes[0]->value->string_value);
+    otlp__trace_request__free_unpacked(r, NULL);
+    buf_release(&out);
+    queued_free(&mem_libc, batch);
+    backlog_release(&b);
+}
+
+/* A collector refuses all that comes with it. */
+static void an_attribute_that_is_no_utf8_is_sent(void **state)
+{
+    (void)state;
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=%C3%A9", "\xc3\xa9");
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=b%ff", "b");
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=b%c3", "b");
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=b%e0%80%80", "b");
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=%ed%9f%bf%ed%a0%80",
+                "\xed\x9f\xbf"); /* a surrogate */
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=b%f0%8f%bf%bf", "b");
+    assert_sent("OTEL_RESOURCE_ATTRIBUTES=a=%f4%8f%bf%bf%f4%90%80%80",
+                "\xf4\x8f\xbf\xbf");
+}
+
 static void spans_make_a_round_trip(void **state)
 {
     Otlp__TraceRequest *r;
@@ -426,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_span_without_memory_is_refused),
         cmocka_unit_test(a_note_is_found_again_with_its_state),
         cmocka_unit_test(spans_make_a_round_trip),
+        cmocka_unit_test(an_attribute_that_is_no_utf8_is_sent),
         cmocka_unit_test(every_failed_allocation_of_the_encoder_is_survived),
         cmocka_unit_test(what_a_collector_refused_is_read),
         cmocka_unit_test(nobody_listens_and_stopping_is_soon_over),
