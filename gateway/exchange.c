@@ -103,7 +103,7 @@ static void match_route(struct exchange *x)
 {
     bool is_under = strip_base(x, &x->path);
 
-    router_match(routes, routes_count, x->is_admin, x->method, x->path,
+    router_match(&x->gateway->router, x->is_admin, x->method, x->path,
                  &x->match);
     if (!is_under && x->gateway->base_path[0] != '\0' && !x->is_admin &&
         (x->match.route == NULL || !(x->match.route->flags & ROUTE_PROBE)))

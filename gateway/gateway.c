@@ -10,6 +10,7 @@
 
 #include "gateway/listen.h"
 #include "gateway/loop.h"
+#include "gateway/routes/routes.h"
 #include "gateway/server.h"
 #include "store/reader.h"
 #include "store/store.h"
@@ -281,6 +282,7 @@ enum err gateway_start(const struct gateway_config *config,
     g->deps = *deps;
     g->self = *store_self(deps->store);
     g->salt = rng_u64(deps->rng);
+    router_init(&g->router, routes, routes_count);
     err = take_config(g, config, why);
     if (err == OK)
         err = check_write_auth(config, why);

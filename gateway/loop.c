@@ -133,8 +133,10 @@ static void on_tick(uv_timer_t *timer)
 
     server_tick(l, core_now());
     check_drained(l);
-    if (atomic_load_explicit(&l->connections, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&l->connections, memory_order_relaxed) == 0) {
+        ready_clear(&l->ready);
         (void)uv_timer_stop(timer);
+    }
 }
 
 void loop_tick_on(struct loop *l)
@@ -219,6 +221,7 @@ bool loop_stop(struct loop *l)
         (void)uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     l->is_running = false;
+    ready_clear(&l->ready);
     (void)uv_loop_close(&l->uv);
     l->is_open = false;
     if (l->reader != NULL)

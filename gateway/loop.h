@@ -15,6 +15,7 @@
 #include "gateway/gateway.h"
 #include "gateway/limits.h"
 #include "gateway/metrics.h"
+#include "gateway/ready.h"
 
 /* What the gateway's own files share: the gateway, and its threads. */
 
@@ -44,6 +45,7 @@ struct gateway {
     struct peer_id self;
     uint64_t rate, rate_burst;
     unsigned conns_max;
+    struct router router;
     struct auth auth;
     struct ip_net proxies[PROXIES_MAX];
     size_t proxy_count;
@@ -100,6 +102,7 @@ struct loop {
     tstamp drain_started;
     tstamp now;        /* as of the last wake-up: near enough for phases */
     uint64_t id_state; /* of made request ids */
+    struct ready ready;
     struct tracer tracer;
     struct metrics metrics;
     atomic_uint_fast64_t connections, waiting, requests, wakeups;

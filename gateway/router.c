@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/router.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,20 +27,52 @@ enum http_method http_method_parse(const char *text, bool *is_head)
     return METHOD_OTHER;
 }
 
+static size_t bytes_shared(const char *a, const char *b)
+{
+    size_t n = 0;
+
+    while (a[n] != '\0' && a[n] == b[n])
+        n++;
+    return n;
+}
+
+void router_init(struct router *r, const struct route *rows, size_t count)
+{
+    assert(count <= ROUTER_ROWS_MAX);
+    *r = (struct router){.rows = rows, .count = count};
+    for (size_t i = 1; i < count; i++)
+        r->shared[i] = bytes_shared(rows[i - 1].template, rows[i].template);
+    for (size_t i = 0; i < count; i++) {
+        assert(rows[i].template[0] == '/');
+        r->literal[i] = strcspn(rows[i].template, "{");
+    }
+}
+
 enum fit { FIT_NONE, FIT_PARAMS, FIT_LITERAL };
 
-static enum fit template_fits(const char *template, struct span path,
-                              struct route_match *m)
+/* |*decided|: how much of the template said that it does not fit; another one
+ * that has all of that does not fit either.  The first |literal| bytes have no
+ * parameter; the last of those is where templates differ most. */
+static enum fit template_fits(const char *template, size_t literal,
+                              struct span path, struct route_match *m,
+                              size_t *decided)
 {
-    const uint8_t *at = path.data, *end = path.data + path.len;
+    const uint8_t *at, *end = path.data + path.len;
+    const char *t = template + literal;
     enum fit fit = FIT_LITERAL;
 
+    *decided = literal;
+    if (path.len < literal ||
+        path.data[literal - 1] != (uint8_t) template[literal - 1] ||
+        memcmp(path.data, template, literal) != 0)
+        return FIT_NONE;
     m->param_count = 0;
-    while (*template != '\0') {
+    for (at = path.data + literal; *t != '\0'; t++) {
         const uint8_t *from = at;
 
-        if (*template != '{') {
-            if (at == end || *at++ != (uint8_t) * template ++)
+        *decided = (size_t)(t - template) + 1;
+        if (*t != '{') {
+            if (at == end || *at++ != (uint8_t)*t)
                 return FIT_NONE;
             continue;
         }
@@ -49,33 +82,37 @@ static enum fit template_fits(const char *template, struct span path,
             return FIT_NONE;
         m->params[m->param_count++] = span_between(from, at);
         fit = FIT_PARAMS;
-        template = strchr(template, '}') + 1;
+        t = strchr(t, '}');
     }
+    *decided = SIZE_MAX; /* the end, which no other template shares */
     return at == end ? fit : FIT_NONE;
 }
 
-void router_match(const struct route *routes, size_t count, bool is_admin,
+void router_match(const struct router *r, bool is_admin,
                   enum http_method method, struct span path,
                   struct route_match *out)
 {
     struct route_match m = {0};
     enum fit best = FIT_NONE;
+    size_t decided = SIZE_MAX;
 
     *out = (struct route_match){0};
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < r->count; i++) {
+        const struct route *row = &r->rows[i];
         enum fit fit;
 
-        if ((routes[i].flags & ROUTE_ADMIN) && !is_admin)
+        if (r->shared[i] >= decided)
             continue;
-        fit = template_fits(routes[i].template, path, &m);
-        if (fit == FIT_NONE || fit < best)
+        fit = template_fits(row->template, r->literal[i], path, &m, &decided);
+        if (fit == FIT_NONE || fit < best ||
+            ((row->flags & ROUTE_ADMIN) && !is_admin))
             continue;
         if (fit > best)
             *out = (struct route_match){0};
         best = fit;
-        out->methods |= 1u << routes[i].method;
-        if (routes[i].method == method) {
-            out->route = &routes[i];
+        out->methods |= 1u << row->method;
+        if (row->method == method) {
+            out->route = row;
             memcpy(out->params, m.params, sizeof(m.params));
             out->param_count = m.param_count;
         }

@@ -13,7 +13,10 @@
  *
  * A template is literal segments and {parameters}, each of which takes one
  * whole, non-empty segment; a literal beats a parameter.  Paths are matched as
- * they came, so an encoded slash never splits a segment. */
+ * they came, so an encoded slash never splits a segment.
+ *
+ * A row is not looked at where it is the same as the one above it and that one
+ * has failed: neighbours in the table should be alike. */
 struct exchange;
 
 enum http_method {
@@ -51,7 +54,18 @@ struct route_match {
     size_t param_count;
 };
 
-void router_match(const struct route *routes, size_t count, bool is_admin,
+enum { ROUTER_ROWS_MAX = 64 };
+
+struct router {
+    const struct route *rows;
+    size_t count;
+    size_t shared[ROUTER_ROWS_MAX];  /* bytes a template has of the one above */
+    size_t literal[ROUTER_ROWS_MAX]; /* its bytes before the first parameter */
+};
+
+/* |rows| must stay; each template begins with a slash. */
+void router_init(struct router *r, const struct route *rows, size_t count);
+void router_match(const struct router *r, bool is_admin,
                   enum http_method method, struct span path,
                   struct route_match *out);
 

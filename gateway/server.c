@@ -231,9 +231,7 @@ static void add_rate(struct MHD_Response *mr, const struct exchange *x)
         (unsigned long long)g->rate_burst,
         (unsigned long long)((g->rate_burst + g->rate - 1) / g->rate));
     add(mr, "RateLimit-Policy", text);
-    (void)snprintf(text, sizeof(text), "\"client\";r=%llu;t=%llu",
-                   (unsigned long long)x->rate.remaining,
-                   (unsigned long long)x->rate.full_s);
+    ready_rate(x, text);
     add(mr, "RateLimit", text);
 }
 
@@ -294,6 +292,8 @@ static struct MHD_Response *make_response(struct connection *c)
     struct response *r = &c->x.response;
     struct span body = response_body(r);
 
+    if (ready_may_keep(&c->x))
+        return ready_make(&c->x);
     if (r->produce != NULL)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 << 10,
                                                  on_produce, c, NULL);
@@ -301,12 +301,23 @@ static struct MHD_Response *make_response(struct connection *c)
         body.len, (void *)(uintptr_t)body.data, MHD_RESPMEM_PERSISTENT);
 }
 
+static enum MHD_Result queue(struct connection *c, struct MHD_Response *mr)
+{
+    set_phase(c, PHASE_SENDING);
+    return MHD_queue_response(c->mhd, c->x.response.status, mr);
+}
+
 static enum MHD_Result send_response(struct connection *c)
 {
+    struct ready *ready = &c->x.loop->ready;
     struct MHD_Response *mr;
     enum MHD_Result result;
+    bool is_kept;
 
     tracing_answered(&c->x);
+    mr = ready_get(ready, &c->x);
+    if (mr != NULL)
+        return queue(c, mr);
     mr = make_response(c);
     if (mr == NULL)
         return MHD_NO;
@@ -315,9 +326,10 @@ static enum MHD_Result send_response(struct connection *c)
     if (c->x.is_head && c->x.response.produce != NULL)
         (void)MHD_set_response_options(mr, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
                                        MHD_RO_END);
-    set_phase(c, PHASE_SENDING);
-    result = MHD_queue_response(c->mhd, c->x.response.status, mr);
-    MHD_destroy_response(mr);
+    is_kept = ready_may_keep(&c->x) && ready_put(ready, &c->x, mr);
+    result = queue(c, mr);
+    if (!is_kept)
+        MHD_destroy_response(mr);
     return result;
 }
 

@@ -86,7 +86,12 @@ enum err package_id_look_up(struct package_id *id, struct span ns,
 const char *package_id_format(const struct package_id *id,
                               char out[PACKAGE_TEXT_MAX])
 {
-    (void)snprintf(out, PACKAGE_TEXT_MAX, "%s/%s", id->ns, id->name);
+    size_t n = strlen(id->ns);
+
+    /* Not printed: every get asks for it. */
+    memcpy(out, id->ns, n);
+    out[n++] = '/';
+    memcpy(out + n, id->name, strlen(id->name) + 1);
     return out;
 }
 

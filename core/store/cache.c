@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -12,6 +13,7 @@
 struct entry {
     struct cached cached; /* first: a cached is its entry */
     UT_hash_handle hh;
+    struct list by_use;
     struct span key;
     struct cache_stamp stamp;
     tstamp expires;
@@ -21,7 +23,8 @@ struct entry {
 
 struct cache {
     pthread_mutex_t lock;
-    struct entry *entries; /* least recently used first: the map's order */
+    struct entry *entries;
+    struct list by_use; /* the least recent first */
     struct cache_status status;
     _Atomic uint64_t generation; /* of the whole */
     _Atomic uint32_t generations[CACHE_BUCKETS];
@@ -34,6 +37,7 @@ struct cache *cache_new(size_t bytes_max)
     struct cache *c = mem_new(&mem_libc, sizeof(*c));
 
     pthread_mutex_init(&c->lock, NULL);
+    list_init(&c->by_use);
     c->status.bytes_max = bytes_max;
     return c;
 }
@@ -47,6 +51,7 @@ static void release(struct entry *e)
 static void drop(struct cache *c, struct entry *e)
 {
     MAP_DEL(c->entries, e);
+    list_remove(&e->by_use);
     c->status.bytes -= e->bytes;
     c->status.entries--;
     release(e);
@@ -68,6 +73,13 @@ void cached_release(const struct cached *hit)
 {
     if (hit != NULL)
         release((struct entry *)(uintptr_t)hit);
+}
+
+void cached_hold(const struct cached *hit)
+{
+    struct entry *e = (struct entry *)(uintptr_t)hit;
+
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
 }
 
 /* ---- Stamps. ---- */
@@ -211,8 +223,8 @@ const struct cached *cache_get(struct cache *c, struct span key, tstamp now)
         e = NULL;
     }
     if (e != NULL) {
-        MAP_DEL(c->entries, e);
-        MAP_ADD(c->entries, e->key.data, e->key.len, e);
+        list_remove(&e->by_use);
+        list_push_back(&c->by_use, &e->by_use);
         atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
         c->status.hits++;
     } else {
@@ -224,11 +236,9 @@ const struct cached *cache_get(struct cache *c, struct span key, tstamp now)
 
 static void make_room(struct cache *c, size_t bytes)
 {
-    struct entry *e;
-
     while (c->status.bytes + bytes > c->status.bytes_max &&
-           (e = c->entries) != NULL) {
-        drop(c, e);
+           c->entries != NULL) {
+        drop(c, LIST_ENTRY(c->by_use.next, struct entry, by_use));
         c->status.evicted++;
     }
 }
@@ -242,6 +252,7 @@ static void insert(struct cache *c, struct entry *e)
     if (old != NULL)
         drop(c, old);
     MAP_ADD(c->entries, e->key.data, e->key.len, e);
+    list_push_back(&c->by_use, &e->by_use);
     c->status.bytes += e->bytes;
     c->status.entries++;
 }

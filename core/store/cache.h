@@ -55,6 +55,8 @@ void cache_free(struct cache *c);
  * with cached_release(). */
 const struct cached *cache_get(struct cache *c, struct span key, tstamp now);
 void cached_release(const struct cached *hit);
+/* For one more release. */
+void cached_hold(const struct cached *hit);
 /* Copies.  Not kept if it is larger than a sixteenth of the cache, if |ttl| is
  * 0, or if it is stale already. */
 void cache_put(struct cache *c, struct span key,

@@ -17,20 +17,25 @@ struct get {
 
 static struct span cache_key(const struct resolve *r, char out[CACHE_KEY_MAX])
 {
-    char package[PACKAGE_TEXT_MAX], version[SEMVER_TEXT_MAX] = "";
+    static const char prefix[] = "get ";
+    size_t n = sizeof(prefix) - 1;
 
+    _Static_assert(sizeof(prefix) + PACKAGE_TEXT_MAX + SEMVER_TEXT_MAX <
+                       CACHE_KEY_MAX,
+                   "a key has room for all of it");
+    memcpy(out, prefix, n);
+    n += strlen(package_id_format(&r->id, out + n));
+    out[n++] = '@';
     if (r->has_version)
-        (void)semver_format(&r->version, version);
-    return SPAN(out,
-                (size_t)snprintf(out, CACHE_KEY_MAX, "get %s@%s",
-                                 package_id_format(&r->id, package), version));
+        n += strlen(semver_format(&r->version, out + n));
+    return SPAN(out, n);
 }
 
 static bool answer_from_cache(struct exchange *x, const struct resolve *r)
 {
     char bytes[CACHE_KEY_MAX];
     const struct cached *hit =
-        cache_get(x->gateway->deps.cache, cache_key(r, bytes), core_now());
+        cache_get(x->gateway->deps.cache, cache_key(r, bytes), x->started);
 
     if (hit == NULL)
         return false;

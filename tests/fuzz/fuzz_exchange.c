@@ -109,6 +109,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     gateway.deps.network = config.network;
     gateway.deps.rng = config.rng;
     gateway.self = *store_self(gateway.deps.store);
+    router_init(&gateway.router, routes, routes_count);
     gateway.rate = rate.rate;
     gateway.rate_burst = rate.burst;
     for (unsigned i = 0; i < RATE_SHARDS; i++) {

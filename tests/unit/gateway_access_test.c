@@ -5,6 +5,7 @@
 #include "gateway/limits.h"
 #include "gateway/listen.h"
 #include "gateway/router.h"
+#include "gateway/routes/routes.h"
 
 #include <string.h>
 
@@ -26,9 +27,10 @@ static struct route_match match(enum http_method method, const char *path,
                                 bool is_admin)
 {
     struct route_match m;
+    struct router r;
 
-    router_match(table, sizeof(table) / sizeof(table[0]), is_admin, method,
-                 span_str(path), &m);
+    router_init(&r, table, sizeof(table) / sizeof(table[0]));
+    router_match(&r, is_admin, method, span_str(path), &m);
     return m;
 }
 
@@ -80,6 +82,83 @@ static void a_wrong_method_learns_the_right_ones(void **state)
     assert_string_equal("GET, HEAD, OPTIONS", router_allow(m.methods, allow));
     assert_string_equal("GET, HEAD, POST, PUT, DELETE, OPTIONS",
                         router_allow(0xf, allow));
+}
+
+/* Each row asked alone has nothing above it to learn from. */
+static void match_naively(const struct router *all, bool is_admin,
+                          enum http_method method, struct span path,
+                          struct route_match *out)
+{
+    bool is_literal = false;
+
+    *out = (struct route_match){0};
+    for (size_t i = 0; i < all->count; i++) {
+        bool has_params = strchr(all->rows[i].template, '{') != NULL;
+        struct route_match m;
+        struct router one;
+        unsigned methods;
+
+        router_init(&one, &all->rows[i], 1);
+        router_match(&one, is_admin, method, path, &m);
+        if (m.methods == 0 || (is_literal && has_params))
+            continue;
+        if (!has_params && !is_literal)
+            *out = (struct route_match){0};
+        is_literal = !has_params;
+        methods = out->methods | m.methods;
+        if (m.route != NULL)
+            *out = m;
+        out->methods = methods;
+    }
+}
+
+static void check_against_naive(const struct router *r, struct span path)
+{
+    struct route_match got, want;
+
+    for (enum http_method method = METHOD_GET; method <= METHOD_OTHER; method++)
+        for (unsigned is_admin = 0; is_admin < 2; is_admin++) {
+            router_match(r, is_admin, method, path, &got);
+            match_naively(r, is_admin, method, path, &want);
+            assert_ptr_equal(want.route, got.route);
+            assert_int_equal(want.methods, got.methods);
+            assert_int_equal(want.param_count, got.param_count);
+            for (size_t i = 0; i < got.param_count; i++)
+                assert_span_equal(want.params[i], got.params[i]);
+        }
+}
+
+/* Neighbours that differ at every kind of place, and every short path. */
+static void what_rows_share_makes_no_difference(void **state)
+{
+    static const char *const templates[] = {
+        "/",           "/a",          "/b",      "/ab",         "/ac",
+        "/{x}",        "/{x}/",       "/{y}/",   "/{x}/b",      "/{x}/c",
+        "/{x}/c/{y}",  "/{x}/c/{y}a", "/a/",     "/a/b",        "/a/c",
+        "/a/{x}",      "/a/{x}",      "/b/{x}",  "/b/{x}/a",    "/b/{xx}/b",
+        "/b/{xx}/{y}", "/b/{xx}/b",   "/b/a/ab", "/b/a/{z}/aa", "/b/a/aa"};
+    enum { ROWS = sizeof(templates) / sizeof(templates[0]), LEN_MAX = 7 };
+    static const char letters[] = "/abc";
+    struct route rows[ROWS];
+    struct router r;
+
+    (void)state;
+    for (unsigned i = 0; i < ROWS; i++)
+        rows[i] = (struct route){.method = i % 3 == 2 ? METHOD_PUT : METHOD_GET,
+                                 .template = templates[i],
+                                 .flags = i % 7 == 6 ? ROUTE_ADMIN : 0};
+    router_init(&r, rows, ROWS);
+    for (unsigned len = 0; len <= LEN_MAX; len++)
+        for (unsigned n = 0; n < 1u << 2 * len; n++) {
+            char path[LEN_MAX];
+
+            for (unsigned i = 0; i < len; i++)
+                path[i] = letters[n >> 2 * i & 3];
+            check_against_naive(&r, SPAN(path, len));
+        }
+    router_init(&r, routes, routes_count);
+    for (size_t i = 0; i < routes_count; i++)
+        check_against_naive(&r, span_str(routes[i].template));
 }
 
 static void head_is_a_get(void **state)
@@ -449,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_path_finds_its_row),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(a_wrong_method_learns_the_right_ones),
+        cmocka_unit_test(what_rows_share_makes_no_difference),
         cmocka_unit_test(head_is_a_get),
         cmocka_unit_test(a_token_allows_its_scope_and_no_more),
         cmocka_unit_test(without_tokens_only_publishing_is_free),

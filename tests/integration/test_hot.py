@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers from the hot cache: made once, sent to everybody, and each with the
+headers of its own request."""
+import http.client
+import random
+import re
+import socket
+import urllib.parse
+
+from support.souk import Node, record, run
+
+SEARCH, GET = "/api/v1/search?q=kernel&limit=5", "/api/v1/packages/org/p1"
+ONE_LOOP = ["--standalone", "--gateway-threads=1",
+            "--trusted-proxies=127.0.0.0/8"]
+LIMITED = {"X-Forwarded-For": "192.0.2.9"}
+SLOTS = 32  # READY_SLOTS
+
+
+def connect(node):
+    url = urllib.parse.urlsplit(node.endpoints["http"])
+    return http.client.HTTPConnection(url.hostname, url.port, timeout=20)
+
+
+def ask(connection, path, headers=None, method="GET"):
+    """Status, {name: value}, body; a header that comes twice is a mistake."""
+    connection.request(method, path, headers=headers or {})
+    answer = connection.getresponse()
+    body, pairs = answer.read(), answer.getheaders()
+    names = [name.lower() for name, _ in pairs]
+    assert len(names) == len(set(names)), pairs
+    return answer.status, dict(zip(names, (value for _, value in pairs))), body
+
+
+def fill(node):
+    for i in range(12):
+        node.publish(f"org/p{i}", description=f"A kernel, number{i}.")
+
+
+def search_or_get(headers, path):
+    """What all variants have in common."""
+    assert headers["content-type"] == "application/json"
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["vary"] == "Origin"
+    assert headers["cache-control"] == "no-cache" and headers["etag"]
+    assert ("link" in headers) == (path == SEARCH)
+    assert ("souk-trust" in headers) == (path == GET)
+
+
+def every_request_gets_the_headers_of_its_own():
+    rng, made, left = random.Random(3), set(), []
+
+    def link_begins(start):
+        return lambda path, h: path == GET or h["link"].startswith(start)
+
+    # The request's headers, and what its answer must have besides.
+    variants = [
+        ({}, lambda path, h: re.fullmatch(r"[0-9a-f]{32}", h["x-request-id"])),
+        ({}, link_begins("</api/v1/search?q=kernel&")),
+        ({"X-Request-Id": "x"}, lambda path, h: h["x-request-id"] == "x"),
+        ({"X-Request-Id": "y" * 128},
+         lambda path, h: h["x-request-id"] == "y" * 128),
+        ({"Origin": "https://shop.example"},
+         lambda path, h: "access-control-expose-headers" in h),
+        (LIMITED, lambda path, h: "ratelimit-policy" in h),
+        ({**LIMITED, "X-Request-Id": "z"},
+         lambda path, h: "ratelimit" in h and h["x-request-id"] == "z"),
+        ({"X-Forwarded-Prefix": "/souk"},
+         link_begins("</souk/api/v1/search?q=kernel&")),
+        ({"X-Forwarded-Proto": "https", "Host": "shop.example"},
+         link_begins("<https://shop.example/api/v1/search?")),
+    ]
+    with Node(args=ONE_LOOP) as node:
+        fill(node)
+        connections = [connect(node) for _ in range(4)]
+        for _ in range(2):  # the first says how it came about
+            whole = {path: ask(connections[0], path)[2]
+                     for path in (SEARCH, GET)}
+        for _ in range(600):
+            sent, expected = rng.choice(variants)
+            path, method = rng.choice((SEARCH, GET)), rng.choice(
+                ("GET", "GET", "HEAD"))
+            status, headers, body = ask(rng.choice(connections), path, sent,
+                                        method)
+            assert status == 200, (status, body)
+            assert body == (whole[path] if method == "GET" else b"")
+            assert int(headers["content-length"]) == len(whole[path])
+            search_or_get(headers, path)
+            assert expected(path, headers), (sent, headers)
+            assert ("ratelimit" in headers) == ("X-Forwarded-For" in sent)
+            assert ("access-control-expose-headers" in headers) == (
+                "Origin" in sent)
+            if "X-Request-Id" not in sent:
+                assert headers["x-request-id"] not in made, "an id comes twice"
+                made.add(headers["x-request-id"])
+            if "ratelimit" in headers:
+                left.append(headers["ratelimit"])
+        assert len(set(left)) > 1, left
+        for path in (SEARCH, GET):
+            etag = ask(connections[0], path)[1]["etag"]
+            status, headers, body = ask(connections[0], path,
+                                        {"If-None-Match": etag})
+            assert (status, body) == (304, b"") and headers["etag"] == etag
+
+
+def what_changed_is_not_sent_again():
+    with Node(args=ONE_LOOP) as node:
+        fill(node)
+        client = connect(node)
+        for i in range(50):
+            for _ in range(4):
+                before = [ask(client, path) for path in (SEARCH, GET)]
+            node.publish("org/p1", version=f"1.{i + 1}.0",
+                         description=f"A kernel, change {i}.")
+            for (_, old, body), path in zip(before, (SEARCH, GET)):
+                _, new, changed = ask(client, path)
+                assert changed != body, path
+                assert new["etag"] != old["etag"], path
+
+
+def more_answers_than_are_kept_ready_are_all_right():
+    """And who reads slowly still gets the old ones, long after others took
+    their places."""
+    with Node(args=ONE_LOOP) as node:
+        fill(node)
+        client = connect(node)
+        paths = [f"{SEARCH}&fan_out={1 + i % 8}&{'x' * i}=1"
+                 for i in range(3 * SLOTS)]
+        for _ in range(2):  # the first says how it came about
+            whole = {path: ask(client, path)[2] for path in paths}
+        slow = socket.create_connection((client.host, client.port), timeout=20)
+        asked = [paths[i % len(paths)] for i in range(1500)]
+        slow.setblocking(False)
+        request = "".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"
+                          for path in asked).encode()
+        sent = 0
+        try:
+            while sent < len(request):
+                sent += slow.send(request[sent:sent + 4096])
+        except BlockingIOError:
+            pass
+        for _ in range(3):
+            for path in paths:
+                assert ask(client, path)[2] == whole[path], path
+        slow.setblocking(True)
+        stream = slow.makefile("rb")
+        for path in asked:
+            if sent < len(request):
+                sent += slow.send(request[sent:sent + 512])
+            length = 0
+            for line in iter(stream.readline, b"\r\n"):
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            assert stream.read(length) == whole[path], path
+
+
+if __name__ == "__main__":
+    run([every_request_gets_the_headers_of_its_own,
+         what_changed_is_not_sent_again,
+         more_answers_than_are_kept_ready_are_all_right])
