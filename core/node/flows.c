@@ -84,6 +84,17 @@ static void inbound_init(struct node *n, struct flow *f, enum proto proto)
     }
 }
 
+/* The connection is used for something that would be missed.  (Gossip goes on
+ * over another, and rust pings each of them for ever.) */
+static void note_use(struct node *n, const struct flow *f)
+{
+    bool is_gossip = f->type == FLOW_GOSSIP_IN || f->type == FLOW_GOSSIP_OUT;
+    bool is_ping = f->type == FLOW_PING_IN || f->type == FLOW_PING_OUT;
+
+    if (!is_gossip && !is_ping)
+        f->link->asked_at = n->now;
+}
+
 void flow_inbound(struct node *n, struct link *l, uint32_t stream,
                   enum proto proto)
 {
@@ -108,6 +119,7 @@ void flow_inbound(struct node *n, struct link *l, uint32_t stream,
         conn_stream_reset(l->conn, stream);
         return;
     }
+    note_use(n, f);
     inbound_init(n, f, proto);
 }
 
@@ -149,6 +161,7 @@ void flow_data(struct node *n, struct flow *f, struct span data)
     struct link *l = f->link;
     enum err err;
 
+    note_use(n, f);
     if (rule->silence > 0 && !f->is_finishing)
         node_timer_set(n, &f->timer, n->now + rule->silence);
     err = rule->data(n, f, data);
@@ -199,6 +212,7 @@ void flow_gone(struct node *n, struct flow *f, enum err err)
 {
     const struct flow_rule *rule = rule_of(f);
 
+    note_use(n, f);
     conn_stream_set_user(f->link->conn, f->stream, NULL);
     if (rule->gone != NULL)
         rule->gone(n, f, err);

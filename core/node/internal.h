@@ -95,6 +95,11 @@ enum {
 #define DUPLICATE_GRACE                                   \
     (5 * SECONDS) /* before a second connection is closed \
                    */
+/* Who is no souk keeps both: then the side with the larger id closes it. */
+#define DUPLICATE_GRACE_LARGER (10 * SECONDS)
+#define DUPLICATE_QUIET (1 * SECONDS) /* nobody has asked anything on it */
+/* A peer whose stream to us ended, and that opens no other. */
+#define GOSSIP_UNHEARD_WITHIN (2 * SECONDS)
 #define INCOMPLETE_TOLD_EVERY (1 * SECONDS)
 #define TRIM_GRACE (30 * SECONDS)
 #define GET_EARLY_WITHIN (1 * SECONDS) /* … for a first peer */
@@ -166,7 +171,9 @@ struct peer {
     struct flow *gossip_out;
     bool in_gossip; /* gossip_peer_connected() was called */
     unsigned gossip_opens;
-    uint8_t *record; /* signed; waits until gossip has the peer */
+    unsigned gossip_in_count;    /* the peer's streams to us, one mostly */
+    tstamp gossip_unheard_since; /* the last of them ended; else NEVER */
+    uint8_t *record;             /* signed; waits until gossip has the peer */
     size_t record_len;
     struct buf control; /* GRAFT, PRUNE … that found no room yet */
 
@@ -226,6 +233,7 @@ struct link {
     tstamp identify_at;       /* when it is asked again who it is */
     unsigned identify_tries;
     tstamp duplicate_since; /* TSTAMP_NEVER: the only or the chosen one */
+    tstamp asked_at;        /* bytes or an end of a stream, no gossip or ping */
     size_t unsent;          /* its share of n->unsent */
     struct budget partial;  /* its share of n->partial */
     struct list flows;      /* struct flow.of_link */

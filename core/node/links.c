@@ -89,15 +89,20 @@ void link_free(struct node *n, struct link *l)
 /* ---- Two connections of one peer. ---- */
 
 /* Both sides keep the one that the smaller id dialled, so both keep the same.
- * The other is closed by the side with the smaller id once it is idle. */
+ * The other is closed once it is idle, by the side with the smaller id.  The
+ * libraries of others close none, so the larger does it when the smaller has
+ * long had the time to; but of two that one side dialled the other may keep
+ * another one than we do. */
+static bool is_smaller(const struct node *n, const struct link *l)
+{
+    return span_cmp(peer_id_span(&n->self), peer_id_span(&l->peer->id)) < 0;
+}
+
 static bool is_kept_over(const struct node *n, const struct link *a,
                          const struct link *b)
 {
-    bool we_are_smaller =
-        span_cmp(peer_id_span(&n->self), peer_id_span(&a->peer->id)) < 0;
-
     if (a->is_outbound != b->is_outbound)
-        return a->is_outbound == we_are_smaller;
+        return a->is_outbound == is_smaller(n, a);
     return a->id < b->id;
 }
 
@@ -180,6 +185,7 @@ static void peer_down(struct node *n, struct peer *p)
         gossip_peer_gone(n->gossip, &p->id, n->now);
     p->in_gossip = false;
     p->gossip_opens = 0;
+    p->gossip_unheard_since = TSTAMP_NEVER;
     p->is_identified = false;
     buf_clear(&p->control);
     buf_shrink(&p->control);
@@ -359,10 +365,18 @@ bool link_may_be_idle(const struct link *l)
 
 static bool is_surplus(const struct node *n, const struct link *l)
 {
-    return l->duplicate_since != TSTAMP_NEVER &&
-           n->now >= l->duplicate_since + DUPLICATE_GRACE &&
-           l != peer_link(l->peer) && link_may_be_idle(l) &&
-           span_cmp(peer_id_span(&n->self), peer_id_span(&l->peer->id)) < 0;
+    const struct link *kept = peer_link(l->peer);
+    duration grace = DUPLICATE_GRACE;
+
+    if (l->duplicate_since == TSTAMP_NEVER || l == kept)
+        return false;
+    if (!is_smaller(n, l)) {
+        if (kept == NULL || kept->is_outbound == l->is_outbound)
+            return false;
+        grace = DUPLICATE_GRACE_LARGER;
+    }
+    return n->now >= l->duplicate_since + grace &&
+           n->now >= l->asked_at + DUPLICATE_QUIET && link_may_be_idle(l);
 }
 
 static struct link *least_worth(struct node *n)

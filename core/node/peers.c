@@ -41,6 +41,7 @@ struct peer *peer_get(struct node *n, const struct peer_id *id)
     p->id = *id;
     p->gossip_version = -1;
     p->latency_ms = -1;
+    p->gossip_unheard_since = TSTAMP_NEVER;
     list_init(&p->links);
     list_init(&p->waiting);
     list_init(&p->kad_idle);

@@ -102,6 +102,16 @@ void pubsub_open(struct node *n, struct peer *p)
         open_stream(n, p);
 }
 
+static void log_stream(const struct node *n, const struct flow *f,
+                       const char *direction, size_t proto)
+{
+    char peer[PEER_ID_TEXT_MAX];
+
+    log_debug(n->log, "node", "gossip stream peer=%s direction=%s protocol=%s",
+              peer_id_format(&flow_peer(f)->id, peer), direction,
+              n->protocols[proto]);
+}
+
 void pubsub_inbound(struct node *n, struct flow *f, enum proto proto)
 {
     static const enum gossip_version versions[] = {
@@ -110,13 +120,21 @@ void pubsub_inbound(struct node *n, struct flow *f, enum proto proto)
         [PROTO_MESHSUB_10] = GOSSIP_V10,
     };
     struct peer *p = flow_peer(f);
+    bool had_lost_it = p->gossip_unheard_since != TSTAMP_NEVER;
 
+    log_stream(n, f, "in", proto);
+    p->gossip_in_count++;
+    p->gossip_unheard_since = TSTAMP_NEVER;
     /* It speaks before identify may have told us that it does: what it says
      * must find it known, or its subscriptions are lost. */
     if (p->gossip_version < 0)
         p->gossip_version = (int)versions[proto];
     open_stream(n, p);
     connect_gossip(n, p, versions[proto]);
+    /* go and py forget what we subscribed to when their stream to us ends. */
+    if (had_lost_it && p->in_gossip &&
+        gossip_peer_greet(n->gossip, &p->id) != OK)
+        log_debug(n->log, "node", "subscriptions are not told again");
 }
 
 void pubsub_ready(struct node *n, struct flow *f, size_t proto)
@@ -124,6 +142,7 @@ void pubsub_ready(struct node *n, struct flow *f, size_t proto)
     static const enum gossip_version versions[] = {GOSSIP_V12, GOSSIP_V11,
                                                    GOSSIP_V10};
 
+    log_stream(n, f, "out", PROTO_MESHSUB_12 + proto);
     connect_gossip(n, flow_peer(f), versions[proto]);
 }
 
@@ -131,6 +150,8 @@ void pubsub_gone(struct node *n, struct flow *f)
 {
     struct peer *p = flow_peer(f);
 
+    if (f->type == FLOW_GOSSIP_IN && --p->gossip_in_count == 0)
+        p->gossip_unheard_since = n->now;
     if (f->type != FLOW_GOSSIP_OUT || p->gossip_out != f)
         return;
     p->gossip_out = NULL;
@@ -146,6 +167,17 @@ void pubsub_gone(struct node *n, struct flow *f)
     p->in_gossip = false;
 }
 
+/* A library whose stream to us ended with a connection too many, as js's does,
+ * opens another when ours is a new one. */
+static void open_for_theirs(struct node *n, struct peer *p)
+{
+    if (n->now - p->gossip_unheard_since < GOSSIP_UNHEARD_WITHIN)
+        return;
+    p->gossip_unheard_since = n->now;
+    if (p->gossip_opens < GOSSIP_OPENS_MAX)
+        flow_reset(n, p->gossip_out); /* pubsub_gone() opens the next */
+}
+
 /* Streams that were lost are opened again, scores are told. */
 void pubsub_upkeep(struct node *n)
 {
@@ -156,6 +188,8 @@ void pubsub_upkeep(struct node *n)
             continue;
         if (p->gossip_out == NULL)
             pubsub_open(n, p);
+        else if (p->gossip_unheard_since != TSTAMP_NEVER)
+            open_for_theirs(n, p);
         if (p->in_gossip)
             tell_reputation(n, p);
     }

@@ -259,6 +259,108 @@ static struct link *chosen_link(struct world *w)
     return peer_link(peer_find(w->nodes[0], &w->nodes[1]->self));
 }
 
+static struct peer *peer_of(struct world *w, unsigned i)
+{
+    return peer_find(w->nodes[i], &w->nodes[!i]->self);
+}
+
+static unsigned link_count(struct world *w, unsigned i)
+{
+    unsigned count = 0;
+
+    LIST_FOR_EACH(entry, &peer_of(w, i)->links) {
+        count += LIST_ENTRY(entry, struct link, of_peer)->id != 0;
+    }
+    return count;
+}
+
+/* The last of the peer's, which was not chosen. */
+static struct link *surplus_link(struct world *w, unsigned i)
+{
+    return LIST_ENTRY(peer_of(w, i)->links.prev, struct link, of_peer);
+}
+
+/* Which of the two has the larger id. */
+static unsigned larger_of(const struct world *w)
+{
+    return span_cmp(peer_id_span(&w->nodes[0]->self),
+                    peer_id_span(&w->nodes[1]->self)) < 0;
+}
+
+/* One side hears questions on the connection too many, as long as it lives. */
+static void keep_asked(struct world *w, unsigned i, duration d)
+{
+    for (; d > 0; d -= SECONDS / 2) {
+        if (link_count(w, i) == 2)
+            surplus_link(w, i)->asked_at = w->now;
+        run(w, SECONDS / 2);
+    }
+}
+
+static void the_smaller_closes_nothing_and_both_connections_stay(void **state)
+{
+    struct world w;
+    unsigned larger;
+
+    (void)state;
+    two(&w);
+    second_link(&w);
+    larger = larger_of(&w);
+    /* As with the libraries of others, which close none. */
+    keep_asked(&w, !larger, DUPLICATE_GRACE + 2 * SECONDS);
+    assert_int_equal(2, link_count(&w, larger));
+    keep_asked(&w, !larger, DUPLICATE_GRACE_LARGER - DUPLICATE_GRACE);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(1, link_count(&w, i));
+        assert_non_null(peer_of(&w, i)->gossip_out);
+    }
+    world_release(&w);
+}
+
+static void a_connection_too_many_is_closed_while_it_is_asked(void **state)
+{
+    struct world w;
+
+    (void)state;
+    two(&w);
+    second_link(&w);
+    for (unsigned i = 0; i < 40; i++) {
+        surplus_link(&w, 1)->asked_at = w.now;
+        keep_asked(&w, 0, SECONDS / 2);
+        assert_int_equal(2, link_count(&w, 0));
+    }
+    run(&w, DUPLICATE_QUIET + 2 * UPKEEP_EVERY);
+    assert_int_equal(1, link_count(&w, 0));
+    world_release(&w);
+}
+
+static void who_lost_its_gossip_with_a_connection_opens_no_other(void **state)
+{
+    struct world w;
+    struct flow *theirs = NULL;
+
+    (void)state;
+    two(&w);
+    LIST_FOR_EACH(entry, &peer_link(peer_of(&w, 0))->flows) {
+        struct flow *f = LIST_ENTRY(entry, struct flow, of_link);
+
+        if (f->type == FLOW_GOSSIP_IN)
+            theirs = f;
+    }
+    assert_non_null(theirs);
+    assert_int_equal(1, peer_of(&w, 0)->gossip_in_count);
+    /* Node 1 has tried too often to open another by itself. */
+    peer_of(&w, 1)->gossip_opens = 100;
+    flow_reset(w.nodes[0], theirs);
+    settle(&w);
+    assert_int_equal(0, peer_of(&w, 0)->gossip_in_count);
+    peer_of(&w, 1)->gossip_opens = 0;
+    run(&w, GOSSIP_UNHEARD_WITHIN + 2 * UPKEEP_EVERY);
+    assert_int_equal(1, peer_of(&w, 0)->gossip_in_count);
+    assert_non_null(peer_of(&w, 0)->gossip_out);
+    world_release(&w);
+}
+
 static void assert_nothing_found(const struct world *w, const struct request *r)
 {
     assert_true(is_answered(w, r));
@@ -602,6 +704,9 @@ int main(void)
         cmocka_unit_test(who_never_says_who_it_is_is_asked_for_ever),
         cmocka_unit_test(pushes_without_end_are_all_gone_through),
         cmocka_unit_test(a_name_leads_nowhere),
+        cmocka_unit_test(the_smaller_closes_nothing_and_both_connections_stay),
+        cmocka_unit_test(a_connection_too_many_is_closed_while_it_is_asked),
+        cmocka_unit_test(who_lost_its_gossip_with_a_connection_opens_no_other),
         cmocka_unit_test(a_question_dies_with_one_of_two_connections),
         cmocka_unit_test(a_question_is_asked_over_a_connection_that_ends),
         cmocka_unit_test(

@@ -56,26 +56,27 @@ def was_reset(kind, got):
                             end == "eof" and "resets" not in kind.can)
 
 
+def check_connection(kind, node, peer, direction):
+    """Identify and ping go both ways over it."""
+    check_identity(kind, node, peer)
+    they_ping(node, peer)
+    wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
+               "souk's ping")
+    assert known(node, peer)["direction"] == direction
+
+
 def they_dial(kind):
     """A handshake they begin; identify and ping both ways."""
     with Node() as node, Stranger(kind.name) as peer:
         assert peer.do("dial", address=node.address)["peer"] == node.id
-        check_identity(kind, node, peer)
-        they_ping(node, peer)
-        wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
-                   "souk's ping")
-        assert known(node, peer)["direction"] == "inbound"
+        check_connection(kind, node, peer, "inbound")
 
 
 def souk_dials_them(kind):
     """A handshake souk begins; identify and ping both ways."""
     with Node() as node, Stranger(kind.name) as peer:
         souk_dials(node, peer)
-        check_identity(kind, node, peer)
-        they_ping(node, peer)
-        wait_until(lambda: (known(node, peer)["latency_ms"] or -1) >= 0,
-                   "souk's ping")
-        assert known(node, peer)["direction"] == "outbound"
+        check_connection(kind, node, peer, "outbound")
 
 
 def identify_is_pushed(kind):
@@ -110,15 +111,15 @@ def identify_is_pushed(kind):
 
 def every_key_type(kind):
     """Identities other than Ed25519, dialling and dialled."""
-    with Node() as node:
-        for options in kind.key_types():
-            with Stranger(kind.name, **options) as peer:
-                souk_dials(node, peer)
-                they_ping(node, peer)
-                peer.do("hangup", peer=node.id)
-                wait_until(lambda: peer.id not in node.connected(), "gone")
-                peer.do("dial", address=node.address)
-                they_ping(node, peer)
+    for options in kind.key_types():
+        # A node each: whoever has been connected may dial again by himself.
+        with Stranger(kind.name, **options) as peer, Node() as ours, \
+                Node() as theirs:
+            souk_dials(ours, peer)
+            they_ping(ours, peer)
+            peer.do("dial", address=theirs.address)
+            they_ping(theirs, peer)
+            assert known(theirs, peer)["direction"] == "inbound"
 
 
 def a_wrong_peer_id_is_refused(kind):
@@ -134,24 +135,86 @@ def a_wrong_peer_id_is_refused(kind):
         assert node.connected() == set(), node.connected()
 
 
+@contextlib.contextmanager
+def node_beside(peer, is_smaller):
+    """A node whose id is smaller than the peer's, or larger: by that goes
+    which connection is kept."""
+    while True:
+        with Node() as node:
+            if is_smaller == (wire.peer_bytes(node.id) <
+                              wire.peer_bytes(peer.id)):
+                yield node
+                return
+
+
+def is_dialled(address):
+    """Whether somebody's socket is connected to it."""
+    port = f":{int(address.split('/')[4]):04X}"
+    rows = [line.split() for line in open("/proc/net/tcp")]
+    return any(row[2].endswith(port) and row[3] == "01" for row in rows[1:])
+
+
+def cross(node, peer):
+    """Both dial before either has heard of it: the peer sleeps meanwhile."""
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        peer.freeze()
+        ours = aside.submit(souk_dials, node, peer)
+        wait_until(lambda: is_dialled(peer.address), "souk's dial")
+        theirs = peer.begin("dial", address=node.address)
+        peer.thaw()
+        ours.result()
+        # Some say of the one they give up that it failed.
+        theirs.get(timeout=60)
+
+
+@contextlib.contextmanager
+def crossed(kind, is_smaller):
+    """A peer and a node with two connections, one dialled by each.  (Now and
+    then one of them was quicker than the other.)"""
+    for _ in range(10):
+        with Stranger(kind.name) as peer, \
+                node_beside(peer, is_smaller) as node:
+            cross(node, peer)
+            if peer.do("connections")["count"] == 2:
+                yield peer, node
+                return
+    raise AssertionError("their dials never crossed")
+
+
+def connections(node, peer):
+    """How many there are between them, as each sees it."""
+    log = node.log()
+    mine = log.count(f"peer connected peer={peer.id}") - \
+        log.count(f"peer disconnected peer={peer.id}")
+    return mine, peer.do("connections")["count"]
+
+
+def check_asked(kind, node, peer, times):
+    """Whichever connection it goes over, there is an answer to everything."""
+    for _ in range(times):
+        stream = ask_on_a_stream(node, peer)
+        assert stream, "no answer"
+        stream.finish()
+        if "kad" in kind.can:
+            node.get("/api/v1/packages/no/such").expect(404)
+
+
 def both_dial_at_once(kind):
-    """Crossed dials leave one connection that works both ways."""
-    with concurrent.futures.ThreadPoolExecutor(2) as at_once:
-        for _ in range(3):
-            with Node() as node, Stranger(kind.name) as peer:
-                ours = at_once.submit(souk_dials, node, peer)
-                theirs = at_once.submit(peer.ask, "dial", address=node.address)
-                ours.result()
-                # Some say of the one they give up that it failed.
-                theirs.result()
-                they_ping(node, peer)
-                assert node.connected() == {peer.id}
-                if "kad" in kind.can:
-                    wait_until(
-                        lambda: node.count("routing_table_peers") >= 1,
-                        "them in souk's table")
-                    stored = node.publish("crossed/dials", wait="one")
-                    assert stored.json["stored"]["acked"] == 1, stored.text
+    """Crossed dials leave one connection, and nothing asked meanwhile is lost."""
+    for is_smaller in (True, False):
+        with crossed(kind, is_smaller) as (peer, node):
+            check_identity(kind, node, peer)
+            check_asked(kind, node, peer, 10)
+            wait_until(lambda: connections(node, peer) == (1, 1),
+                       lambda: connections(node, peer))
+            check_asked(kind, node, peer, 10)
+            they_ping(node, peer)
+            assert node.connected() == {peer.id}
+            if "kad" in kind.can:
+                wait_until(lambda: node.count("routing_table_peers") >= 1,
+                           "them in souk's table")
+                stored = node.publish("crossed/dials", wait="one")
+                assert stored.json["stored"]["acked"] == 1, stored.text
 
 
 def streams_end_as_they_should(kind):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gossip: messages, mesh, and those that must not spread."""
 import contextlib
+import itertools
 import json
 
 from driver import wire
-from driver.connections import known, souk_dials
+from driver.connections import connections, crossed, known, souk_dials
 from driver.dht import signed_record
-from driver.stranger import TOPIC, Stranger
+from driver.stranger import TOPIC, Stranger, b64
 from support.souk import Node, wait_until
 
 
@@ -17,6 +18,17 @@ def has(node, package):
 def in_mesh(node, peer):
     wait_until(lambda: node.id in peer.mesh(), "souk in their mesh")
     wait_until(lambda: node.count("mesh_peers") >= 1, "them in souk's mesh")
+
+
+@contextlib.contextmanager
+def two_in_the_mesh(kind):
+    """A node with two of them in its mesh."""
+    with Node() as node, Stranger(kind.name) as one, \
+            Stranger(kind.name) as two:
+        for peer in (one, two):
+            peer.do("dial", address=node.address)
+            in_mesh(node, peer)
+        yield node, one, two
 
 
 def came_in(node, outcome):
@@ -46,13 +58,26 @@ def gossip_both_ways(kind):
         assert peer.messages.empty()
 
 
-def souk_passes_on(kind):
-    """A message of one of them reaches another through souk, as it was."""
-    with Node() as node, Stranger(kind.name) as one, \
-            Stranger(kind.name) as two:
-        for peer in (one, two):
+def the_newest_version_is_agreed(kind):
+    """1.2 with who has it, 1.1 with who offers no more; on the streams of both."""
+    for wanted, options in ((kind.gossip, {}), ("1.1", {"gossipOld": True})):
+        with Node(args=["--log-level", "debug"]) as node, \
+                Stranger(kind.name, **options) as peer:
             peer.do("dial", address=node.address)
             in_mesh(node, peer)
+            versions = peer.do("subscribers", topic=TOPIC)["versions"]
+            assert versions == {node.id: wanted}, versions
+            for direction in ("in", "out"):
+                line = (f"gossip stream peer={peer.id} direction={direction} "
+                        f"protocol=/meshsub/{wanted}.0")
+                assert node.log().count(line) == 1, line
+            node.publish("by/souk")
+            assert peer.message()[0] == node.id
+
+
+def souk_passes_on(kind):
+    """A message of one of them reaches another through souk, as it was."""
+    with two_in_the_mesh(kind) as (_, one, two):
         record = signed_record("passed/on")
         one.publish(record)
         assert two.message() == (one.id, record)
@@ -60,11 +85,7 @@ def souk_passes_on(kind):
 
 def rubbish_goes_no_further(kind):
     """What is no record costs its sender its good name, and stops here."""
-    with Node() as node, Stranger(kind.name) as bad, \
-            Stranger(kind.name) as good:
-        for peer in (bad, good):
-            peer.do("dial", address=node.address)
-            in_mesh(node, peer)
+    with two_in_the_mesh(kind) as (node, bad, good):
         score = known(node, bad)["score"]
         bad.publish(b'{"not":"a record"}')
         wait_until(lambda: came_in(node, "rejected") == 1, "it refused")
@@ -75,11 +96,7 @@ def rubbish_goes_no_further(kind):
 
 def bad_signatures_are_dropped(kind):
     """Counted too, and they lower the score of who signed so."""
-    with Node() as node, Stranger(kind.name) as bad, \
-            Stranger(kind.name) as good:
-        for peer in (bad, good):
-            peer.do("dial", address=node.address)
-            in_mesh(node, peer)
+    with two_in_the_mesh(kind) as (node, bad, good):
         record = signed_record("bad/signature")
         author = wire.peer_bytes(bad.id)
         score = known(node, bad)["score"]
@@ -122,6 +139,25 @@ def leaving_the_topic_is_heard(kind):
         wait_until(hears, "a message to who came back")
 
 
+def crossed_dials_keep_the_gossip(kind):
+    """Messages pass both ways still when one of two connections has gone."""
+    for is_smaller in (True, False):
+        with crossed(kind, is_smaller) as (peer, node):
+            in_mesh(node, peer)
+            wait_until(lambda: connections(node, peer) == (1, 1),
+                       lambda: connections(node, peer))
+            records = (signed_record(f"said{i}/after")
+                       for i in itertools.count())
+
+            def is_heard():
+                peer.ask("publish", topic=TOPIC, data=b64(next(records)))
+                return came_in(node, "delivered") > 0
+
+            wait_until(is_heard, "what they say")
+            node.publish("by/souk")
+            assert peer.message()[0] == node.id
+
+
 @contextlib.contextmanager
 def one_with_a_full_mesh(kind):
     """It has room for one, whom it has: others are pruned.  So it passes on to
@@ -157,6 +193,7 @@ def what_the_direct_link_lost_is_recovered(kind):
         assert far.message() == (near.id, record)
 
 
-CASES = [gossip_both_ways, souk_passes_on, rubbish_goes_no_further,
+CASES = [gossip_both_ways, the_newest_version_is_agreed, souk_passes_on, rubbish_goes_no_further,
          bad_signatures_are_dropped, leaving_the_topic_is_heard,
+         crossed_dials_keep_the_gossip,
          what_the_direct_link_lost_is_recovered]

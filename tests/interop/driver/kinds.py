@@ -31,7 +31,8 @@ NEEDS = {
     gossip.what_the_direct_link_lost_is_recovered: ("gossip", "mesh"),
 }
 # They wait for souk's patience to end: all at once, by test_patience.py.
-ASIDE = {connections.who_is_stopped_is_let_go}
+ASIDE = {connections.who_is_stopped_is_let_go, connections.both_dial_at_once,
+         gossip.crossed_dials_keep_the_gossip}
 CASES = connections.CASES + dht.CASES + gossip.CASES + bulk.CASES
 
 
@@ -43,7 +44,8 @@ class Kind:
     keys: tuple    # besides Ed25519
     can: frozenset
     lacks: dict    # what of NEEDS it lacks, and why
-    slower: int = 1     # bulk bytes are divided by this
+    gossip: str = "1.2"  # the newest it has of those that souk has
+    slower: int = 1      # bulk bytes are divided by this
     streams: int = 512  # on one connection at once
     cases_at_once: int = 1
 
@@ -77,7 +79,7 @@ KINDS = {k.name: k for k in [
          cases_at_once=2),
     kind("rust-0.54", "rust-libp2p 0.54.1", "rust-libp2p/",
          ("RSA", "ECDSA", "secp256k1"),
-         "keys push kad ttl gossip mesh"),
+         "keys push kad ttl gossip mesh", gossip="1.1"),
     kind("rust-0.57", "rust-libp2p 0.57.1", "rust-libp2p/",
          ("RSA", "ECDSA", "secp256k1"),
          "keys push kad ttl gossip mesh"),
@@ -155,7 +157,8 @@ def main(name, of=None, under=None):
 def main_aside():
     """What takes most of a minute of waiting, for all at once."""
     ready = []
-    with concurrent.futures.ThreadPoolExecutor(len(KINDS)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(
+            len(KINDS) * len(ASIDE)) as pool:
         for one in KINDS.values():
             for case in cases(one):
                 if case in ASIDE:

@@ -77,14 +77,18 @@ class Stranger:
 
     # -- asking -----------------------------------------------------------
 
-    def ask(self, do, timeout=60, **arguments):
-        """The answer, good or bad."""
+    def begin(self, do, **arguments):
+        """Ask; where the answer, good or bad, will come."""
         number, waiting = next(self.ids), queue.Queue()
         self.answers[number] = waiting
         self.process.stdin.write(
             json.dumps({"id": number, "do": do, **arguments}) + "\n")
         self.process.stdin.flush()
-        return waiting.get(timeout=timeout)
+        return waiting
+
+    def ask(self, do, timeout=60, **arguments):
+        """The answer, good or bad."""
+        return self.begin(do, **arguments).get(timeout=timeout)
 
     def do(self, do, timeout=60, **arguments):
         """The answer, which must be good."""
@@ -144,6 +148,9 @@ class Stranger:
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def memory_kib(self):
         for line in open(f"/proc/{self.process.pid}/status"):

@@ -32,6 +32,8 @@ type options struct {
 	NoEarly bool `json:"noEarly"`
 	// StreamsMax: how many streams a peer may have open here; 0 is no limit.
 	StreamsMax int `json:"streamsMax"`
+	// Bare: nothing is spoken but what the driver says.
+	Bare bool `json:"bare"`
 }
 
 type peer struct {
@@ -88,6 +90,13 @@ func start(o *options) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Bare {
+		h, err := bareHost(private)
+		if err != nil {
+			return nil, err
+		}
+		return &peer{host: h}, nil
+	}
 	manager, err := limits(o)
 	if err != nil {
 		return nil, err
@@ -140,6 +149,8 @@ func (p *peer) do(q *question) (object, error) {
 	switch q.Do {
 	case "dial":
 		return p.dial(ctx, q)
+	case "dials":
+		return p.dials(ctx, q)
 	case "connections":
 		peers := p.host.Network().Peers()
 		return object{"peers": peers,

@@ -35,9 +35,10 @@ const sequence = value => {
   }
 }
 
-async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax }) {
+async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax, gossipOld = false, bare = false }) {
   const mesh = meshMax == null ? {} : { D: meshMax, Dlo: 0, Dhi: meshMax, Dscore: 0, Dout: 0 }
   node = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPair(keyType),
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
@@ -45,7 +46,9 @@ async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax
     streamMuxers: [yamux()],
     connectionGater: { denyDialMultiaddr: () => false },
     connectionMonitor: { enabled: false },
-    services: {
+    // Dials are measured; by default it takes five a second from one host.
+    ...(bare ? { connectionManager: { inboundConnectionThreshold: Infinity } } : {}),
+    services: bare ? {} : {
       identify: identify({ protocolPrefix: 'ipfs' }),
       identifyPush: identifyPush({ protocolPrefix: 'ipfs' }),
       ping: ping({ protocolPrefix: 'ipfs' }),
@@ -68,7 +71,11 @@ async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax
       })
     }
   })
+  // The library has no setting for what it offers.
+  if (gossipOld) node.services.pubsub.protocols = ['/meshsub/1.1.0', '/meshsub/1.0.0']
+  await node.start()
   await node.handle(BULK, serveBulk, { maxInboundStreams: 512, maxOutboundStreams: 512 })
+  if (bare) return { peer: node.peerId.toString(), listen: node.getMultiaddrs().map(String) }
   node.addEventListener('connection:close', ({ detail }) => say({
     event: 'closed',
     peer: detail.remotePeer.toString(),
@@ -291,6 +298,15 @@ const commands = {
     const connection = await node.dial(multiaddr(address), { signal: signal() })
     return { peer: connection.remotePeer.toString(), muxer: connection.multiplexer, encryption: connection.encryption }
   },
+  // One after the other: dialled, closed, dialled again.
+  async dials ({ address, count }) {
+    const begun = performance.now()
+    for (let i = 0; i < count; i++) {
+      const connection = await node.dial(multiaddr(address), { signal: signal() })
+      await connection.close()
+    }
+    return { seconds: (performance.now() - begun) / 1000 }
+  },
   hangup: async ({ peer }) => { await node.hangUp(peerIdFromString(peer)) },
   identified: async ({ peer }) => identified(peer),
   ping: async ({ peer }) => ({ ms: await node.services.ping.ping(peerIdFromString(peer), { signal: signal() }) }),
@@ -326,7 +342,9 @@ const commands = {
   },
   subscribers: async ({ topic }) => ({
     subscribers: node.services.pubsub.getSubscribers(topic).map(String),
-    mesh: node.services.pubsub.getMeshPeers(topic)
+    mesh: node.services.pubsub.getMeshPeers(topic),
+    versions: Object.fromEntries([...node.services.pubsub.streamsOutbound].map(
+      ([id, stream]) => [id, stream.protocol.match(/\d+\.\d+/)[0]]))
   }),
   subscribe: async ({ topic }) => { node.services.pubsub.subscribe(topic) },
   unsubscribe: async ({ topic }) => { node.services.pubsub.unsubscribe(topic) },

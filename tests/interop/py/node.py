@@ -101,7 +101,7 @@ class Node:
         self.pings = PingService(self.host)
         self.host.get_network().register_notifee(
             Notifee(self._came, self._left))
-        self._make_gossip(start.get("meshMax"))
+        self._make_gossip(start.get("meshMax"), start.get("gossipOld"))
         mode = kad_dht.DHTMode.CLIENT if start.get("client") else \
             kad_dht.DHTMode.SERVER
         self.dht = kad_dht.KadDHT(
@@ -109,13 +109,14 @@ class Node:
             validator=NamespacedValidator({"souk": Records()}))
         self._listen_to_puts()
 
-    def _make_gossip(self, mesh_max):
+    def _make_gossip(self, mesh_max, is_old):
         mesh = {"degree": 6, "degree_low": 4, "degree_high": 12}
         if mesh_max is not None:
             mesh = {"degree": mesh_max, "degree_low": 0,
                     "degree_high": mesh_max}
         self.gossip = GossipSub(
-            protocols=[PROTOCOL_ID_V12, PROTOCOL_ID_V11, PROTOCOL_ID],
+            protocols=[*([] if is_old else [PROTOCOL_ID_V12]),
+                       PROTOCOL_ID_V11, PROTOCOL_ID],
             heartbeat_interval=1, **mesh)
         self.pubsub = Pubsub(self.host, self.gossip,
                              msg_id_constructor=message_id)

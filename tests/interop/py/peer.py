@@ -106,8 +106,11 @@ class Peer:
     async def subscribers(self, topic, **_):
         there = self.node.pubsub.peer_topics.get(topic, ())
         mesh = self.node.gossip.mesh.get(topic, ())
+        versions = self.node.gossip.peer_protocol.items()
         return {"subscribers": [str(peer) for peer in there],
-                "mesh": [str(peer) for peer in mesh]}
+                "mesh": [str(peer) for peer in mesh],
+                "versions": {str(peer): name.split("/")[2][:3]
+                             for peer, name in versions}}
 
     # -- streams ----------------------------------------------------------
 

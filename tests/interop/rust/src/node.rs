@@ -35,7 +35,11 @@ pub struct Options {
     pub idle_ms: u64,
     pub client: bool,
     pub gossip: bool,
+    /// No newer gossipsub than 1.1 is offered.
+    pub gossip_old: bool,
     pub ping: bool,
+    /// Nothing is spoken but what the driver says.
+    pub bare: bool,
     pub nodelay: bool,
     /// Take addresses that identify tells into the routing table.
     pub learn: bool,
@@ -56,7 +60,9 @@ impl Default for Options {
             idle_ms: 60_000,
             client: false,
             gossip: true,
+            gossip_old: false,
             ping: true,
+            bare: false,
             nodelay: true,
             learn: true,
             port: 0,
@@ -66,8 +72,8 @@ impl Default for Options {
 
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
-    pub identify: identify::Behaviour,
-    pub kad: kad::Behaviour<MemoryStore>,
+    pub identify: Toggle<identify::Behaviour>,
+    pub kad: Toggle<kad::Behaviour<MemoryStore>>,
     pub gossip: Toggle<gossipsub::Behaviour>,
     pub ping: Toggle<ping::Behaviour>,
     pub own: own::Behaviour,
@@ -109,6 +115,9 @@ fn gossip(key: &Keypair, options: &Options) -> Result<gossipsub::Behaviour, Fail
     if let Some(n) = options.mesh_max {
         config.mesh_outbound_min(0).mesh_n_low(0).mesh_n(n).mesh_n_high(n);
     }
+    if options.gossip_old {
+        config.protocol_id_prefix("/meshsub");
+    }
     if options.message_id == "sha256" {
         config.message_id_fn(|message: &gossipsub::Message| {
             gossipsub::MessageId::from(Sha256::digest(&message.data)[..20].to_vec())
@@ -137,11 +146,13 @@ pub fn build(
     let key = key(options)?;
     let (own, inbound) = own::Behaviour::new(&[bulk::PROTOCOL]);
     let behaviour = Behaviour {
-        identify: identify(&key, options),
-        kad: kad(&key, options)?,
-        gossip: options.gossip.then(|| gossip(&key, options)).transpose()?.into(),
-        ping: options
-            .ping
+        identify: (!options.bare).then(|| identify(&key, options)).into(),
+        kad: (!options.bare).then(|| kad(&key, options)).transpose()?.into(),
+        gossip: (options.gossip && !options.bare)
+            .then(|| gossip(&key, options))
+            .transpose()?
+            .into(),
+        ping: (options.ping && !options.bare)
             .then(|| {
                 let often = Duration::from_millis(500);
                 ping::Behaviour::new(ping::Config::new().with_interval(often))

@@ -24,6 +24,14 @@ struct Query {
     found: Vec<Value>,
 }
 
+/// Connections one after the other: dialled, closed, dialled again.
+struct Rounds {
+    id: u64,
+    address: Multiaddr,
+    left: u64,
+    begun: Instant,
+}
+
 pub struct Peer {
     swarm: Swarm<Behaviour>,
     inbound: mpsc::UnboundedReceiver<own::Inbound>,
@@ -33,6 +41,7 @@ pub struct Peer {
     queries: HashMap<QueryId, Query>,
     dials: HashMap<ConnectionId, u64>,
     pings: Vec<(PeerId, u64)>,
+    rounds: Option<Rounds>,
     identified: HashMap<PeerId, identify::Info>,
 }
 
@@ -75,6 +84,11 @@ fn names<'a>(peers: impl IntoIterator<Item = &'a PeerId>) -> Vec<Value> {
     peers.into_iter().map(|p| p.to_string().into()).collect()
 }
 
+/// "1.2" of what the streams of gossip were agreed on to speak.
+fn version(kind: &impl AsRef<str>) -> Value {
+    kind.as_ref().trim_start_matches("Gossipsub v").into()
+}
+
 /// Answer when |work| is done.
 fn later(id: u64, work: impl Future<Output = Result<Value, Failure>> + Send + 'static) {
     tokio::spawn(async move { answer(id, work.await) });
@@ -98,6 +112,7 @@ impl Peer {
             queries: HashMap::new(),
             dials: HashMap::new(),
             pings: Vec::new(),
+            rounds: None,
             identified: HashMap::new(),
         })
     }
@@ -129,6 +144,7 @@ impl Peer {
     fn ask(&mut self, id: u64, q: &Value) -> Result<Option<Value>, Failure> {
         match text(q, "do")? {
             "dial" => self.dial(id, q),
+            "dials" => self.begin_rounds(id, q),
             "ping" => {
                 self.pings.push((peer(q)?, id));
                 Ok(None)
@@ -145,7 +161,8 @@ impl Peer {
             }
             "push" => {
                 let peer = peer(q)?;
-                self.swarm.behaviour_mut().identify.push([peer]);
+                let identify = self.swarm.behaviour_mut().identify.as_mut();
+                identify.ok_or("no identify here")?.push([peer]);
                 Ok(Some(json!({})))
             }
             "connections" => {
@@ -177,6 +194,34 @@ impl Peer {
         Ok(None)
     }
 
+    fn begin_rounds(&mut self, id: u64, q: &Value) -> Result<Option<Value>, Failure> {
+        let (address, left) = (text(q, "address")?.parse()?, number(q, "count", 1));
+        self.rounds = Some(Rounds { id, address, left, begun: Instant::now() });
+        self.next_round()?;
+        Ok(None)
+    }
+
+    fn next_round(&mut self) -> Result<(), Failure> {
+        let Some(rounds) = self.rounds.as_mut() else {
+            return Ok(());
+        };
+        if rounds.left == 0 {
+            let seconds = rounds.begun.elapsed().as_secs_f64();
+            answer(rounds.id, Ok(json!({"seconds": seconds})));
+            self.rounds = None;
+            return Ok(());
+        }
+        rounds.left -= 1;
+        let address = rounds.address.clone();
+        Ok(self.swarm.dial(DialOpts::from(address))?)
+    }
+
+    fn end_rounds(&mut self, error: Failure) {
+        if let Some(rounds) = self.rounds.take() {
+            answer(rounds.id, Err(error));
+        }
+    }
+
     fn identified(&self, peer: PeerId) -> Value {
         let Some(info) = self.identified.get(&peer) else {
             return json!({"agent": null});
@@ -196,7 +241,7 @@ impl Peer {
     }
 
     fn query(&mut self, id: u64, q: &Value) -> Result<Option<Value>, Failure> {
-        let kad = &mut self.swarm.behaviour_mut().kad;
+        let kad = self.swarm.behaviour_mut().kad.as_mut().ok_or("no DHT here")?;
         let key = RecordKey::new(&bytes(q, "key")?);
         let query = match text(q, "do")? {
             "get" => kad.get_record(key),
@@ -223,7 +268,7 @@ impl Peer {
     }
 
     fn local(&mut self, q: &Value) -> Result<Value, Failure> {
-        let kad = &mut self.swarm.behaviour_mut().kad;
+        let kad = self.swarm.behaviour_mut().kad.as_mut().ok_or("no DHT here")?;
         if text(q, "do")? == "stored" {
             let key = RecordKey::new(&bytes(q, "key")?);
             let record = kad.store_mut().get(&key).map(|r| record_as_json(&r));
@@ -258,6 +303,10 @@ impl Peer {
                 Ok(json!({
                     "subscribers": names(subscribers),
                     "mesh": names(gossip.mesh_peers(&topic)),
+                    "versions": gossip
+                        .peer_protocol()
+                        .map(|(peer, kind)| (peer.to_string(), version(kind)))
+                        .collect::<serde_json::Map<_, _>>(),
                 }))
             }
         }
@@ -318,13 +367,23 @@ impl Peer {
                     let muxer = "/yamux/1.0.0";
                     let value = json!({"peer": peer_id.to_string(), "muxer": muxer});
                     answer(id, Ok(value));
+                } else if self.rounds.is_some() {
+                    let _ = self.swarm.disconnect_peer_id(peer_id);
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(id) = self.dials.remove(&connection_id) {
                     answer(id, Err(error.into()));
+                } else {
+                    self.end_rounds(error.into());
                 }
             }
+            SwarmEvent::ConnectionClosed { .. } if self.rounds.is_some() => {
+                if let Err(error) = self.next_round() {
+                    self.end_rounds(error);
+                }
+            }
+            SwarmEvent::ConnectionClosed { .. } if self.options.bare => {} // too many to tell
             SwarmEvent::ConnectionClosed { peer_id, cause, num_established, .. } => say(json!({
                 "event": "closed",
                 "peer": peer_id.to_string(),
@@ -365,9 +424,10 @@ impl Peer {
         if let identify::Event::Received { peer_id, info, .. } = event {
             let speaks = info.protocols.iter().any(|p| p.as_ref() == self.options.kad);
             if self.options.learn && speaks {
-                for address in &info.listen_addrs {
-                    let kad = &mut self.swarm.behaviour_mut().kad;
-                    kad.add_address(&peer_id, address.clone());
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    for address in &info.listen_addrs {
+                        kad.add_address(&peer_id, address.clone());
+                    }
                 }
             }
             self.identified.insert(peer_id, info);
