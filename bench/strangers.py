@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "tests/interop"))
 from driver import bulk, dht                             # noqa: E402
 from driver.kinds import KINDS                           # noqa: E402
 from driver.stranger import Stranger                     # noqa: E402
-from measure import percentile                           # noqa: E402
+from measure import cpu_s, percentile                    # noqa: E402
 from support.souk import wait_until                      # noqa: E402
 
 EIGHT = 8
@@ -54,17 +54,46 @@ def throughput(figures, size):
                         ours / theirs, "the two above")
 
 
-def dials(figures, size):
-    """One by one; a hang-up between two."""
+def souk_handshakes(count):
+    """A second, and CPU of both ends for each, of souk's connection."""
+    with bulk.listening() as other:
+        before = cpu_s(other["pid"])
+        told = bulk.call("handshakes", other["listen"], count)
+        cpu = told["cpu_seconds"] + cpu_s(other["pid"]) - before
+    return count / told["seconds"], cpu / count * 1e6
+
+
+def their_handshakes(kind, count):
+    with Stranger(kind.name, bare=True) as one, \
+            Stranger(kind.name, bare=True) as other:
+        # What is compiled when it is first needed is so by then.
+        one.do("dials", address=other.address, count=max(1, count // 10))
+        before = one.cpu_s() + other.cpu_s()
+        took = one.do("dials", 600, address=other.address, count=count)
+        cpu = one.cpu_s() + other.cpu_s() - before
+    return count / took["seconds"], cpu / count * 1e6
+
+
+def handshakes(figures, size):
+    """TCP, Noise, Yamux and the end of it, nothing else: no identify."""
+    how = ("one by one, dialled and closed by the same end, nothing on them; "
+           "two processes, by turns")
     for kind in KINDS.values():
-        with Stranger(kind.name) as one, Stranger(kind.name) as other:
-            begun = time.monotonic()
-            for _ in range(size["dials"]):
-                one.do("dial", address=other.address)
-                one.do("hangup", peer=other.id)
-            took = time.monotonic() - begun
-        figures.add("dials", f"{kind.library}", "1/s", size["dials"] / took,
-                    "one by one, with a hang-up, asked over its stdin")
+        if kind.name == "py":
+            continue  # its identify is a part of every connection
+        ours, theirs = zip(*[(souk_handshakes(size["dials"]),
+                              their_handshakes(kind, size["dials"]))
+                             for _ in range(size["rounds"])])
+        for i, (what, unit) in enumerate((
+                ("handshakes", "1/s"), ("CPU of a handshake, both ends",
+                                        "µs"))):
+            mine = percentile([run[i] for run in ours], 0.5)
+            other = percentile([run[i] for run in theirs], 0.5)
+            figures.add("dials", f"{what}, {kind.library}", unit, other, how)
+            figures.add("dials", f"{what}, souk, by turns with it", unit,
+                        mine, how)
+            figures.add("dials", f"{what}, souk / {kind.library}", "ratio",
+                        mine / other, "the two above")
 
 
 @contextlib.contextmanager
@@ -118,5 +147,5 @@ def among_their_own(figures, size):
 
 def strangers(figures, size):
     throughput(figures, size)
-    dials(figures, size)
+    handshakes(figures, size)
     among_their_own(figures, size)

@@ -15,11 +15,15 @@ SIZE = int(os.environ.get("SOUK_INTEROP_BYTES", 64_000_000))
 STREAMS, AT_ONCE = 1000, 400
 
 
-def dial(*arguments):
-    done = subprocess.run([BULK_PEER, "dial", *map(str, arguments)],
+def call(*arguments):
+    done = subprocess.run([BULK_PEER, *map(str, arguments)],
                           capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
+
+
+def dial(*arguments):
+    return call("dial", *arguments)
 
 
 @contextlib.contextmanager
@@ -27,7 +31,7 @@ def listening():
     with subprocess.Popen([BULK_PEER, "listen"], text=True,
                           stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as peer:
-        yield json.loads(peer.stdout.readline())
+        yield {**json.loads(peer.stdout.readline()), "pid": peer.pid}
         peer.stdin.close()
 
 
