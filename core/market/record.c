@@ -537,6 +537,24 @@ static enum err put_signature(struct record *r,
     return insert_signature(r, marks->at[MARK_SEQUENCE].end, text);
 }
 
+/* What a seal does not change, and what it says; the hash of the bytes follows
+ * with the signature. */
+static void lift_sealed(struct record *out, const struct record *r,
+                        const struct record_seal *seal,
+                        const struct peer_id *publisher)
+{
+    out->id = r->id;
+    out->version = r->version;
+    out->created_at = r->created_at;
+    out->updated_at = r->updated_at;
+    memcpy(out->content_hash, r->content_hash, sizeof(out->content_hash));
+    out->publisher = *publisher;
+    out->sequence = seal->sequence;
+    out->is_yanked = seal->is_yanked;
+    out->has_versions = seal->versions != NULL;
+    out->is_signed = out->is_verified = out->is_complete = true;
+}
+
 /* One try of record_sign(), with |listed| versions. */
 static enum err sign(const struct record *r, const struct record_seal *seal,
                      const struct ed25519_keypair *key, size_t listed,
@@ -547,7 +565,7 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
     struct marks marks;
     enum err err;
 
-    *out = (struct record){.is_signed = true, .is_verified = true};
+    *out = (struct record){0};
     buf_init(&out->bytes, RECORD_BYTES_MAX, r->bytes.mem);
     peer_id_from_ed25519(&publisher, key->pub);
     out->json = json_copy(json);
@@ -556,9 +574,9 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
                             seal_to_json(r, seal, &publisher, listed)) != 0)
         err = ERR_NOMEM;
     else
-        err = settle(out, &marks);
+        err = write_marked(out->json, false, &marks, &out->bytes);
     if (err == OK) {
-        lift(out);
+        lift_sealed(out, r, seal, &publisher);
         err = put_signature(out, key, &marks);
     }
     if (err != OK)
