@@ -308,13 +308,62 @@ static enum err judge(struct record *input, const struct publish_facts *facts,
     return OK;
 }
 
+static enum err decide(struct record *input, const struct publish_facts *facts,
+                       const struct ed25519_keypair *key, wall_ms wall,
+                       struct publish_result *result)
+{
+    struct decision d = {0};
+    enum err err =
+        decision_init(&d, facts, key, input, input->is_yanked, wall, result);
+
+    if (err == OK)
+        err = take(&d, input);
+    result->sequence = d.sequence;
+    mem_free(input->bytes.mem, d.versions);
+    if (err != OK)
+        publish_result_release(result);
+    return err;
+}
+
+void publish_sign_ahead(struct record *input, const struct ed25519_keypair *key,
+                        wall_ms wall, struct publish_result *ahead)
+{
+    static const struct publish_facts nothing_held;
+
+    assert(input->is_complete);
+    *ahead = (struct publish_result){0};
+    if (input->is_signed)
+        (void)!record_verify(input); /* it tells by is_verified */
+    else if (key != NULL)
+        (void)!decide(input, &nothing_held, key, wall, ahead);
+}
+
+/* Nothing is held, as was thought when |ahead| was signed. */
+static bool is_right(const struct publish_result *ahead,
+                     const struct publish_facts *facts)
+{
+    return ahead != NULL && ahead->version.is_signed &&
+           facts->version_count == 0 && facts->head == NULL &&
+           facts->same == NULL &&
+           facts->sequence_seen < ahead->version.sequence;
+}
+
+static void take_ahead(struct publish_result *ahead,
+                       struct publish_result *result)
+{
+    ahead->outcome = result->outcome;
+    ahead->pins = result->pins;
+    ahead->was_ahead = true;
+    *result = *ahead;
+    *ahead = (struct publish_result){0};
+}
+
 enum err publish_decide(struct record *input, const struct publish_facts *facts,
                         const struct ed25519_keypair *key, wall_ms wall,
+                        struct publish_result *ahead,
                         struct publish_result *result)
 {
     struct peer_id publisher;
-    struct decision d = {0};
-    enum err err;
 
     assert(input->is_complete);
     *result = (struct publish_result){0};
@@ -323,15 +372,10 @@ enum err publish_decide(struct record *input, const struct publish_facts *facts,
     result->sequence = facts->sequence_seen;
     if (result->outcome == PUBLISH_SAME)
         return OK;
-
-    err = decision_init(&d, facts, key, input, input->is_yanked, wall, result);
-    if (err == OK)
-        err = take(&d, input);
-    result->sequence = d.sequence;
-    mem_free(input->bytes.mem, d.versions);
-    if (err != OK)
-        publish_result_release(result);
-    return err;
+    if (!is_right(ahead, facts))
+        return decide(input, facts, key, wall, result);
+    take_ahead(ahead, result);
+    return OK;
 }
 
 /* ---- Yank. ---- */

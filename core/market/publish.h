@@ -10,6 +10,7 @@
  *
  *      record_parse(RECORD_INPUT), record_complete()
  *                │                facts: owner, pin, versions, head …
+ *                │ (publish_sign_ahead())     │
  *                ▼                            ▼
  *      publish_decide() ─► err, or outcome + records to store and announce
  *
@@ -46,6 +47,7 @@ struct publish_result {
     enum publish_outcome outcome;
     bool pins;             /* the name is now the publisher's: pin it */
     bool has_head;         /* |head| replaces the present head */
+    bool was_ahead;        /* publish_sign_ahead() made it */
     uint64_t sequence;     /* the highest now known or used: store it */
     struct record version; /* empty for PUBLISH_SAME */
     struct record head;
@@ -63,8 +65,17 @@ void publish_publisher(const struct record *input,
 size_t publish_next_head(const struct publish_facts *facts,
                          const struct semver *version, bool is_yanked);
 
+/* What publish_decide() will sign if nothing is held of the package: the costly
+ * part of a publish, for a thread that cannot know what is held.  |ahead| stays
+ * empty where there is nothing to sign, or no memory; a signature that |input|
+ * came with is looked at instead.  |wall| is what the sequence begins with. */
+void publish_sign_ahead(struct record *input, const struct ed25519_keypair *key,
+                        wall_ms wall, struct publish_result *ahead);
+
 /* |input| is complete.  |key| signs what is not signed yet; NULL: the network
- * takes unsigned records and this stays one.  |result| is filled on OK only.
+ * takes unsigned records and this stays one.  |ahead| is publish_sign_ahead()'s
+ * or NULL; where it is right it moves into |result|, which is filled on OK
+ * only.
  *
  * In this order (openapi.yaml):
  * ERR_BAD_SIGNATURE    the given signature does not verify
@@ -77,6 +88,7 @@ size_t publish_next_head(const struct publish_facts *facts,
 MUST_USE
 enum err publish_decide(struct record *input, const struct publish_facts *facts,
                         const struct ed25519_keypair *key, wall_ms wall,
+                        struct publish_result *ahead,
                         struct publish_result *result);
 
 struct publish_yank {

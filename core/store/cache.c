@@ -165,6 +165,14 @@ void cache_changes_package(struct cache_changes *ch,
     mark(ch, bucket_of_package(id));
 }
 
+void cache_changes_add(struct cache_changes *ch,
+                       const struct cache_changes *more)
+{
+    for (size_t i = 0; i < CACHE_BUCKETS / 64; i++)
+        ch->bits[i] |= more->bits[i];
+    ch->is_any = ch->is_any || more->is_any;
+}
+
 void cache_apply(struct cache *c, struct cache_changes *ch)
 {
     if (c != NULL && ch->is_any) {

@@ -84,6 +84,8 @@ struct cache_changes {
 void cache_changes_words(struct cache_changes *ch, const char *words);
 void cache_changes_package(struct cache_changes *ch,
                            const struct package_id *id);
+void cache_changes_add(struct cache_changes *ch,
+                       const struct cache_changes *more);
 /* Tell it and forget it. */
 void cache_apply(struct cache *c, struct cache_changes *ch);
 

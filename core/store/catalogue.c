@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/catalogue.h"
 
-#include "market/terms.h"
 #include "store/precedence.h"
-
-enum { TERMS_TEXT_MAX = TERMS_MAX * (TERM_MAX + 1) + 1 };
 
 void package_row_read(const struct db *db, enum sql id, struct package_row *out)
 {
@@ -295,20 +292,14 @@ static struct span head_bytes(const struct change *c)
 }
 
 /* What the network is told that an own package can be found by. */
-static const char *terms_text(const struct record *head, bool is_own,
-                              char out[TERMS_TEXT_MAX])
+static const char *terms_text(const struct change *c, bool is_own,
+                              char out[AHEAD_TERMS_MAX])
 {
-    struct terms terms;
-    size_t len = 0;
-
     out[0] = '\0';
-    if (!is_own)
-        return out;
-    terms_of_record(head, &terms);
-    for (size_t i = 0; i < terms.count; i++)
-        len += (size_t)snprintf(out + len, TERMS_TEXT_MAX - len, "%s\n",
-                                terms.list[i]);
-    assert(len < TERMS_TEXT_MAX);
+    if (is_own && c->ahead != NULL)
+        return c->ahead->terms;
+    if (is_own)
+        ahead_terms(c->head, out);
     return out;
 }
 
@@ -316,7 +307,7 @@ static enum err insert_package(struct store *s, const struct change *c,
                                const struct changed *ids,
                                const struct package_row *row)
 {
-    char fold[PACKAGE_TEXT_MAX], terms[TERMS_TEXT_MAX];
+    char fold[PACKAGE_TEXT_MAX], terms[AHEAD_TERMS_MAX];
 
     assert(c->head != NULL);
     s->tally.packages++;
@@ -327,20 +318,20 @@ static enum err insert_package(struct store *s, const struct change *c,
                   ids->version, (int64_t)c->head->sequence,
                   (int64_t)c->head->has_versions, row->versions, row->bytes,
                   (int64_t)c->wall, c->reputation, row->slot,
-                  terms_text(c->head, c->is_own, terms), head_bytes(c));
+                  terms_text(c, c->is_own, terms), head_bytes(c));
 }
 
 static enum err update_head(struct store *s, const struct change *c,
                             const struct changed *ids, bool is_own)
 {
-    char terms[TERMS_TEXT_MAX];
+    char terms[AHEAD_TERMS_MAX];
     int64_t version = ids->version;
 
     if (semver_cmp(&c->head->version, &c->version->version) != 0)
         TRY(find_version(s, ids->package, &c->head->version, &version));
     return db_run(&s->db, SQL_PACKAGE_HEAD, "iiiits", ids->package, version,
                   (int64_t)c->head->sequence, (int64_t)c->head->has_versions,
-                  terms_text(c->head, is_own, terms), head_bytes(c));
+                  terms_text(c, is_own, terms), head_bytes(c));
 }
 
 static enum err update_package(struct store *s, const struct change *c,
@@ -369,7 +360,8 @@ static enum err list(struct store *s, const struct change *c, int64_t package,
     if (c->head == NULL)
         return OK;
     if (!c->head->is_yanked)
-        return listing_put(s, &source, c->head, c->wall, slot);
+        return listing_put(s, &source, c->head,
+                           c->ahead ? &c->ahead->listing : NULL, c->wall, slot);
     TRY(listing_drop(s, *slot));
     *slot = 0;
     return OK;
@@ -450,7 +442,7 @@ enum err catalogue_relist(struct store *s, const struct package_row *row,
     if (row->slot == 0)
         return OK;
     TRY(catalogue_head(s, row->id, &head));
-    err = listing_put(s, &source, &head, wall, &slot);
+    err = listing_put(s, &source, &head, NULL, wall, &slot);
     record_release(&head);
     if (err == OK)
         err = db_run(&s->db, SQL_PACKAGE_SLOT, "ii", row->id, slot);
@@ -509,6 +501,7 @@ static enum err write_result(struct store *s, struct job *job,
                             .version = r,
                             .is_yanked = r->is_yanked,
                             .head = result->has_head ? &result->head : NULL,
+                            .ahead = result->was_ahead ? job->ahead : NULL,
                             .is_own = true,
                             .sequence = result->sequence,
                             .reputation = 1,
@@ -560,6 +553,7 @@ static void explain(struct job *job, enum err err, const struct gathered *g)
 
 enum err catalogue_publish(struct store *s, struct job *job, wall_ms wall)
 {
+    struct publish_result *ahead = job->ahead ? &job->ahead->result : NULL;
     struct record *input = &job->in.publish;
     struct publish_result result;
     struct peer_id publisher;
@@ -569,10 +563,13 @@ enum err catalogue_publish(struct store *s, struct job *job, wall_ms wall)
     publish_publisher(input, &s->identity, &publisher);
     TRY(gather(s, &input->id, &input->version, &publisher, input->is_yanked,
                &g));
-    err = publish_decide(input, &g.facts, &s->identity, wall, &result);
+    err = publish_decide(input, &g.facts, &s->identity, wall, ahead, &result);
     if (err == OK) {
         err = write_outcome(s, job, &g, &result, wall);
-        publish_result_release(&result);
+        if (result.was_ahead)
+            *ahead = result; /* to be freed by who made it, or to try again */
+        else
+            publish_result_release(&result);
     } else {
         explain(job, err, &g);
     }

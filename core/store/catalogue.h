@@ -2,6 +2,7 @@
 #ifndef STORE_CATALOGUE_H
 #define STORE_CATALOGUE_H
 
+#include "store/ahead.h"
 #include "store/internal.h"
 
 /* Packages and their versions: market's decisions, executed inside the
@@ -53,6 +54,7 @@ struct change {
     const struct record *version; /* to keep as this version */
     bool is_yanked;               /* as we now know of it */
     const struct record *head;    /* NULL: it stays */
+    const struct ahead *ahead;    /* made of |head|; NULL: nothing was */
     bool is_own;
     uint64_t sequence; /* the highest met */
     double reputation;

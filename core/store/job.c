@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "store/ahead.h"
+
 /* With |size| bytes for the input of that type.  Not inlined: the compiler
  * would hold the whole union against it. */
 __attribute__((noinline)) static struct job *job_new(enum job_type type,
@@ -248,6 +250,7 @@ void job_free(struct job *job)
     if (job == NULL)
         return;
     release_input(job);
+    ahead_free(job->ahead);
     free(job->out.record);
     free(job->out.problems);
     free(job);

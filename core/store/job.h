@@ -24,6 +24,8 @@
  * A job without done() is freed by the worker: nobody waits for it.  Everything
  * inside is a copy and belongs to the job. */
 
+struct ahead;
+
 enum job_type {
     /* Somebody waits for these. */
     JOB_PUBLISH,
@@ -61,6 +63,7 @@ struct job {
     void (*done)(struct job *job); /* on the store thread, after the commit */
     void *owner;                   /* the submitter's */
     struct job *next;              /* the queue's */
+    struct ahead *ahead;           /* PUBLISH, by worker_submit(); or NULL */
     size_t bytes;                  /* counted against the queue's limit */
 
     /* What is to be done.  Thousands may wait, so there is memory behind the

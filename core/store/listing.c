@@ -12,18 +12,12 @@
 #include "store/internal.h"
 #include "store/precedence.h"
 
-/* The texts of a listing in the order of the index's columns, each with its
- * NUL, one behind the other. */
-struct doc {
-    char *text;
-    size_t len;
-};
-
 struct index_op {
     int64_t slot;
     size_t order;
     bool is_delete;
-    struct doc doc; /* owned */
+    bool is_borrowed; /* |doc| */
+    struct doc doc;
 };
 
 enum {
@@ -206,24 +200,28 @@ static bool doc_eq(const struct doc *a, const struct doc *b)
 }
 
 /* What can find this package also by a word may be stale now. */
-static void doc_changed(struct store *s, const struct doc *doc)
+static void doc_words(const struct doc *doc, struct cache_changes *changes)
 {
     const char *columns[LISTING_COLUMNS];
     char folded[FOLDED_MAX];
 
-    if (s->cache == NULL)
-        return;
     doc_columns(doc, columns);
     for (size_t i = 0; i < DOC_COLUMN_FACETS; i++) {
         (void)query_fold(span_str(columns[i]), folded, sizeof(folded));
-        cache_changes_words(&s->changes, folded);
+        cache_changes_words(changes, folded);
     }
+}
+
+static void doc_changed(struct store *s, const struct doc *doc)
+{
+    if (s->cache != NULL)
+        doc_words(doc, &s->changes);
 }
 
 /* ---- Writes to the index, kept until just before the commit. ---- */
 
-static enum err ops_push(struct store *s, int64_t slot, bool is_delete,
-                         struct doc *doc)
+/* The texts of |op| move, unless it fails. */
+static enum err ops_add(struct store *s, struct index_op *op)
 {
     struct index_ops *ops = &s->ops;
 
@@ -236,17 +234,20 @@ static enum err ops_push(struct store *s, int64_t slot, bool is_delete,
         ops->list = list;
         ops->cap = cap;
     }
-    ops->list[ops->count] = (struct index_op){
-        .slot = slot, .order = ops->count, .is_delete = is_delete, .doc = *doc};
-    ops->count++;
-    *doc = (struct doc){0};
+    op->order = ops->count;
+    ops->list[ops->count++] = *op;
+    op->doc = (struct doc){0};
     return OK;
 }
 
 void index_ops_truncate(struct store *s, size_t count)
 {
-    while (s->ops.count > count)
-        mem_free(s->mem, s->ops.list[--s->ops.count].doc.text);
+    while (s->ops.count > count) {
+        struct index_op *op = &s->ops.list[--s->ops.count];
+
+        if (!op->is_borrowed)
+            mem_free(s->mem, op->doc.text);
+    }
 }
 
 void index_ops_release(struct store *s)
@@ -347,6 +348,49 @@ static enum err put_summary(struct buf *out, const struct record *r,
     if (publisher == NULL)
         return buf_put_str(out, ",\"publisher\":null");
     return put_member(out, "publisher", publisher);
+}
+
+/* ---- The draft. ---- */
+
+static void put_keys(struct listing_draft *d)
+{
+    char name[PACKAGE_NAME_MAX + 1], title[4 * RECORD_TITLE_MAX + 1];
+    const char *c[LISTING_COLUMNS];
+
+    doc_columns(&d->doc, c);
+    (void)query_fold(span_str(c[0]), name, sizeof(name));
+    (void)query_fold(span_str(c[2]), title, sizeof(title));
+    d->name_key = text_key(name);
+    d->title_key = text_key(title);
+}
+
+enum err listing_draft_make(struct listing_draft *d, const struct record *head,
+                            enum record_trust trust, bool has_cache,
+                            const struct mem *mem)
+{
+    enum err err;
+
+    *d = (struct listing_draft){.trust = trust};
+    buf_init(&d->summary, DOC_BYTES_MAX, mem);
+    err = doc_of_record(&d->doc, head, trust, mem);
+    if (err == OK)
+        err = put_summary(&d->summary, head, trust);
+    if (err != OK) {
+        listing_draft_release(d);
+        return err;
+    }
+    put_keys(d);
+    if (has_cache)
+        doc_words(&d->doc, &d->words);
+    return OK;
+}
+
+void listing_draft_release(struct listing_draft *d)
+{
+    if (d->summary.mem != NULL)
+        mem_free(d->summary.mem, d->doc.text);
+    d->doc = (struct doc){0};
+    buf_release(&d->summary);
 }
 
 /* ---- The slot. ---- */
@@ -459,90 +503,112 @@ static enum err doc_of_slot(struct store *s, int64_t slot, struct doc *doc)
 
 static enum err write_row(struct store *s, const struct listing_source *source,
                           const struct record *r, int64_t slot,
-                          const struct doc *doc, struct span summary)
+                          const struct listing_draft *d)
 {
     const char *c[LISTING_COLUMNS];
-    char name[PACKAGE_NAME_MAX + 1], title[4 * RECORD_TITLE_MAX + 1];
     struct precedence precedence;
 
-    doc_columns(doc, c);
-    (void)query_fold(span_str(c[0]), name, sizeof(name));
-    (void)query_fold(span_str(c[2]), title, sizeof(title));
+    doc_columns(&d->doc, c);
     return db_run(&s->db, SQL_LISTING_PUT, "iiiiiidiisstttttttttst", slot,
                   source->package, (int64_t)source->trust, (int64_t)r->sequence,
                   (int64_t)r->updated_at, (int64_t)stat_of(r, "downloads"),
-                  source->is_own ? 1.0 : source->reputation, text_key(name),
-                  text_key(title), precedence_encode(&r->version, &precedence),
+                  source->is_own ? 1.0 : source->reputation, d->name_key,
+                  d->title_key, precedence_encode(&r->version, &precedence),
                   peer_id_span(&r->publisher), c[1], c[0], c[2], c[3], c[4],
-                  c[7], c[6], c[8], c[9], summary, c[5]);
+                  c[7], c[6], c[8], c[9], buf_span(&d->summary), c[5]);
 }
 
-static enum err put_row(struct store *s, const struct listing_source *source,
-                        const struct record *head, int64_t slot,
-                        const struct doc *doc)
+static enum err put_draft(struct store *s, const struct listing_source *source,
+                          const struct record *head,
+                          const struct listing_draft *d, wall_ms wall,
+                          int64_t *slot)
 {
-    struct buf summary;
-    enum err err;
+    *slot = choose_slot(s, source, head, d->doc.len, wall);
+    cache_changes_add(&s->changes, &d->words);
+    if (source->slot != 0 && *slot != source->slot)
+        TRY(db_run(&s->db, SQL_LISTING_DELETE, "i", source->slot));
+    return write_row(s, source, head, *slot, d);
+}
 
-    buf_init(&summary, DOC_BYTES_MAX, s->mem);
-    err = put_summary(&summary, head, source->trust);
+/* |is| takes the place of what was indexed at |slot|; 0: nothing was. */
+static enum err reindex(struct store *s, int64_t slot, struct index_op *was,
+                        struct index_op *is)
+{
+    if (slot == 0) {
+        s->tally.listed++;
+        return ops_add(s, is);
+    }
+    if (slot == is->slot && doc_eq(&was->doc, &is->doc))
+        return OK;
+    doc_changed(s, &was->doc);
+    TRY(ops_add(s, was));
+    return ops_add(s, is);
+}
+
+static enum err put(struct store *s, const struct listing_source *source,
+                    const struct record *head, const struct listing_draft *d,
+                    wall_ms wall, struct index_op *is)
+{
+    struct index_op was = {.slot = source->slot, .is_delete = true};
+    enum err err = doc_of_slot(s, source->slot, &was.doc);
+
     if (err == OK)
-        err = write_row(s, source, head, slot, doc, buf_span(&summary));
-    buf_release(&summary);
+        err = put_draft(s, source, head, d, wall, &is->slot);
+    if (err == OK)
+        err = reindex(s, source->slot, &was, is);
+    mem_free(s->mem, was.doc.text);
     return err;
 }
 
-static enum err put_docs(struct store *s, const struct listing_source *source,
-                         const struct record *head, wall_ms wall,
-                         struct doc *was, struct doc *is, int64_t *slot)
+/* A draft of our own gives its texts to the index. */
+static enum err put_anew(struct store *s, const struct listing_source *source,
+                         const struct record *head, wall_ms wall, int64_t *slot)
 {
-    bool is_listed = source->slot != 0;
+    struct listing_draft d;
+    struct index_op is = {0};
+    enum err err;
 
-    TRY(doc_of_slot(s, source->slot, was));
-    TRY(doc_of_record(is, head, source->trust, s->mem));
-    *slot = choose_slot(s, source, head, is->len, wall);
-    doc_changed(s, is);
-    if (is_listed && *slot != source->slot)
-        TRY(db_run(&s->db, SQL_LISTING_DELETE, "i", source->slot));
-    TRY(put_row(s, source, head, *slot, is));
-    if (is_listed && *slot == source->slot && doc_eq(was, is))
-        return OK;
-    if (is_listed) {
-        doc_changed(s, was);
-        TRY(ops_push(s, source->slot, true, was));
-    } else {
-        s->tally.listed++;
-    }
-    return ops_push(s, *slot, false, is);
+    TRY(listing_draft_make(&d, head, source->trust, s->cache != NULL, s->mem));
+    is.doc = d.doc;
+    err = put(s, source, head, &d, wall, &is);
+    *slot = is.slot;
+    d.doc = is.doc;
+    listing_draft_release(&d);
+    return err;
 }
 
 enum err listing_put(struct store *s, const struct listing_source *source,
-                     const struct record *head, wall_ms wall, int64_t *slot)
+                     const struct record *head,
+                     const struct listing_draft *draft, wall_ms wall,
+                     int64_t *slot)
 {
-    struct doc was = {0}, is = {0};
-    enum err err = put_docs(s, source, head, wall, &was, &is, slot);
+    struct index_op is;
+    enum err err;
 
-    mem_free(s->mem, was.text);
-    mem_free(s->mem, is.text);
+    if (draft == NULL || draft->trust != source->trust)
+        return put_anew(s, source, head, wall, slot);
+    is = (struct index_op){.is_borrowed = true, .doc = draft->doc};
+    err = put(s, source, head, draft, wall, &is);
+    *slot = is.slot;
     return err;
 }
 
 enum err listing_drop(struct store *s, int64_t slot)
 {
-    struct doc was = {0};
+    struct index_op was = {.slot = slot, .is_delete = true};
     enum err err;
 
     if (slot == 0)
         return OK;
-    err = doc_of_slot(s, slot, &was);
+    err = doc_of_slot(s, slot, &was.doc);
     if (err == OK) {
-        doc_changed(s, &was);
+        doc_changed(s, &was.doc);
         err = db_run(&s->db, SQL_LISTING_DELETE, "i", slot);
     }
     if (err == OK)
-        err = ops_push(s, slot, true, &was);
+        err = ops_add(s, &was);
     if (err == OK)
         s->tally.listed--;
-    mem_free(s->mem, was.text);
+    mem_free(s->mem, was.doc.text);
     return err;
 }

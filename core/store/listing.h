@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "market/record.h"
 #include "souk/err.h"
+#include "store/cache.h"
 
 /* What search shows of a package: its row in `listing`, its words in the FTS5
  * index, and its slot.  The slot is the rowid of both; lower is better, so
@@ -38,6 +39,29 @@ static inline int slot_length(int64_t slot)
     return (int)(slot & ((1 << SLOT_LENGTH_BITS) - 1));
 }
 
+/* The texts of a listing in the order of the index's columns, each with its
+ * NUL, one behind the other. */
+struct doc {
+    char *text;
+    size_t len;
+};
+
+/* All of a listing that its head and its trust decide: what can be made before
+ * the writing thread has it. */
+struct listing_draft {
+    enum record_trust trust;
+    struct doc doc;
+    struct buf summary;
+    int64_t name_key, title_key;
+    struct cache_changes words; /* the head can be found by */
+};
+/* |words| only if |has_cache|.  ERR_NOMEM. */
+MUST_USE
+enum err listing_draft_make(struct listing_draft *d, const struct record *head,
+                            enum record_trust trust, bool has_cache,
+                            const struct mem *mem);
+void listing_draft_release(struct listing_draft *d);
+
 struct index_op;
 struct index_ops {
     struct index_op *list;
@@ -56,10 +80,14 @@ struct listing_source {
     double reputation;
 };
 
-/* List |head|, anew or in place of what was there; |*slot| is where. */
+/* List |head|, anew or in place of what was there; |*slot| is where.  |draft|
+ * is |head|'s, of whatever trust, and stays until the transaction ends; or
+ * NULL. */
 MUST_USE
 enum err listing_put(struct store *s, const struct listing_source *source,
-                     const struct record *head, wall_ms wall, int64_t *slot);
+                     const struct record *head,
+                     const struct listing_draft *draft, wall_ms wall,
+                     int64_t *slot);
 MUST_USE
 enum err listing_drop(struct store *s, int64_t slot);
 /* Do what waits in s->ops. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "store/ahead.h"
+
 /* First in, first out. */
 struct queue {
     struct job *first;
@@ -87,19 +89,46 @@ static struct queue *queue_for(struct worker *w, const struct job *job,
     return job->type == JOB_ACCEPT ? &w->soon : &w->behind;
 }
 
+/* The lock is held. */
+static enum err look_for_room(struct worker *w, const struct job *job)
+{
+    size_t max;
+    const struct queue *q = queue_for(w, job, &max);
+
+    if (w->is_stopping)
+        return ERR_DRAINING;
+    if (q->count < max && w->bytes + job->bytes <= WORKER_BYTES_MAX)
+        return OK;
+    w->refused++;
+    return ERR_BUSY;
+}
+
+/* All that needs no database, on the submitter's thread; nothing for a job that
+ * will be refused. */
+static enum err prepare(struct worker *w, struct job *job)
+{
+    enum err err;
+
+    if (job->type != JOB_PUBLISH)
+        return OK;
+    pthread_mutex_lock(&w->lock);
+    err = look_for_room(w, job);
+    pthread_mutex_unlock(&w->lock);
+    if (err == OK)
+        ahead_make(w->store, job, w->clock(w->clock_ctx));
+    return err;
+}
+
 enum err worker_submit(struct worker *w, struct job *job)
 {
     size_t max;
     struct queue *q = queue_for(w, job, &max);
-    enum err err = OK;
+    enum err err;
 
+    TRY(prepare(w, job));
     pthread_mutex_lock(&w->lock);
-    if (w->is_stopping) {
-        err = ERR_DRAINING;
-    } else if (q->count >= max || w->bytes + job->bytes > WORKER_BYTES_MAX) {
-        err = ERR_BUSY;
-        w->refused++;
-    } else {
+    err = look_for_room(w, job);
+    if (err == OK) {
         w->bytes += job->bytes;
         w->flushes += job->type == JOB_FLUSH;
         queue_push(q, job);

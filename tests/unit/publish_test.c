@@ -52,8 +52,16 @@ static void check_stored(const struct record *r)
                            &mem_libc, NULL));
     assert_ok(record_verify(&again));
     assert_memory_equal(&again.version, &r->version, sizeof(r->version));
+    assert_string_equal(again.id.ns, r->id.ns);
+    assert_string_equal(again.id.name, r->id.name);
+    assert_true(peer_id_eq(&again.publisher, &r->publisher));
     assert_int_equal(again.is_yanked, r->is_yanked);
+    assert_int_equal(again.has_versions, r->has_versions);
     assert_true(again.sequence == r->sequence);
+    assert_true(again.created_at == r->created_at);
+    assert_true(again.updated_at == r->updated_at);
+    assert_memory_equal(again.hash, r->hash, RECORD_HASH_LEN);
+    assert_memory_equal(again.content_hash, r->content_hash, RECORD_HASH_LEN);
     record_release(&again);
 }
 
@@ -93,7 +101,7 @@ static enum err decide(struct world *w, struct record *input, uint8_t key,
 
     world_look(w, &input->version, input->is_yanked);
     return publish_decide(input, &w->facts, key ? &keys : NULL, FIXTURE_WALL,
-                          result);
+                          NULL, result);
 }
 
 /* Publish ns/name at |version| unsigned, on the node with |key|. */
@@ -549,8 +557,8 @@ static void another_keys_record_of_the_version_stands_in_the_way(void **state)
     {
         struct ed25519_keypair node = fixture_key(NODE);
 
-        assert_ok(
-            publish_decide(&input, &w.facts, &node, FIXTURE_WALL, &result));
+        assert_ok(publish_decide(&input, &w.facts, &node, FIXTURE_WALL, NULL,
+                                 &result));
     }
     assert_int_equal(PUBLISH_CREATED, result.outcome);
     assert_true(result.pins);
@@ -630,6 +638,112 @@ static void a_version_changes_its_content_or_goes_back(void **state)
 
 /* ---- No memory. ---- */
 
+static struct span bytes_of(const struct record *r)
+{
+    return buf_span(&r->bytes);
+}
+
+/* Decide on |input| with what was signed ahead of it. */
+static void decide_ahead(struct world *w, struct record *input,
+                         struct publish_result *ahead,
+                         struct publish_result *result)
+{
+    struct ed25519_keypair key = fixture_key(NODE);
+
+    world_look(w, &input->version, false);
+    assert_ok(
+        publish_decide(input, &w->facts, &key, FIXTURE_WALL, ahead, result));
+}
+
+static void what_was_signed_ahead_is_not_what_would_be_signed(void **state)
+{
+    struct ed25519_keypair key = fixture_key(NODE);
+    struct publish_result ahead, with, without;
+    struct world w = {0};
+    struct record input;
+
+    (void)state;
+    fixture_input(&input, "ns/name", "1.0.0", ",\"title\":\"x\"");
+    publish_sign_ahead(&input, &key, FIXTURE_WALL, &ahead);
+    decide_ahead(&w, &input, NULL, &without);
+    decide_ahead(&w, &input, &ahead, &with);
+    assert_true(with.was_ahead && !without.was_ahead);
+    assert_null(ahead.version.json);
+    assert_int_equal(without.outcome, with.outcome);
+    assert_int_equal(without.pins, with.pins);
+    assert_true(with.pins && with.has_head);
+    assert_true(without.sequence == with.sequence);
+    assert_true(span_eq(bytes_of(&without.version), bytes_of(&with.version)));
+    assert_true(span_eq(bytes_of(&without.head), bytes_of(&with.head)));
+    world_store(&w, &with);
+    publish_result_release(&without);
+    record_release(&input);
+    world_release(&w);
+}
+
+static void what_was_signed_ahead_is_taken_where_it_is_wrong(void **state)
+{
+    struct ed25519_keypair key = fixture_key(NODE);
+    struct publish_result ahead, result;
+    struct world w = {0};
+    struct record input;
+
+    (void)state;
+    /* A sequence was met that it is behind. */
+    fixture_input(&input, "ns/name", "1.0.0", "");
+    publish_sign_ahead(&input, &key, FIXTURE_WALL, &ahead);
+    w.facts.sequence_seen = ahead.version.sequence;
+    decide_ahead(&w, &input, &ahead, &result);
+    assert_false(result.was_ahead);
+    assert_true(result.version.sequence > ahead.version.sequence);
+    assert_non_null(ahead.version.json); /* still to be released */
+    world_store(&w, &result);
+    publish_result_release(&ahead);
+    record_release(&input);
+    /* There are versions its head does not tell of. */
+    fixture_input(&input, "ns/name", "1.1.0", "");
+    publish_sign_ahead(&input, &key, FIXTURE_WALL + 1000, &ahead);
+    decide_ahead(&w, &input, &ahead, &result);
+    assert_false(result.was_ahead);
+    assert_int_equal(2, record_versions_total(&result.head));
+    world_store(&w, &result);
+    /* It is there already. */
+    decide_ahead(&w, &input, &ahead, &result);
+    assert_int_equal(PUBLISH_SAME, result.outcome);
+    assert_null(result.version.json);
+    publish_result_release(&ahead);
+    record_release(&input);
+    world_release(&w);
+}
+
+static void a_signature_that_came_is_signed_over_ahead(void **state)
+{
+    struct ed25519_keypair node = fixture_key(NODE), alice = fixture_key(ALICE);
+    struct publish_result ahead, result;
+    struct world w = {0};
+    struct record input;
+
+    (void)state;
+    fixture_signed(&input, "ns/name", "1.0.0", "", &alice, 9);
+    input.is_verified = false;
+    publish_sign_ahead(&input, &node, FIXTURE_WALL, &ahead);
+    assert_true(input.is_verified);
+    assert_null(ahead.version.json);
+    decide_ahead(&w, &input, &ahead, &result);
+    assert_false(result.was_ahead);
+    assert_true(span_eq(bytes_of(&input), bytes_of(&result.version)));
+    publish_result_release(&result);
+    /* One that is not the publisher's. */
+    fixture_peer(BOB, &input.publisher);
+    publish_sign_ahead(&input, &node, FIXTURE_WALL, &ahead);
+    assert_false(input.is_verified);
+    assert_err(
+        ERR_BAD_SIGNATURE,
+        publish_decide(&input, &w.facts, &node, FIXTURE_WALL, &ahead, &result));
+    record_release(&input);
+    world_release(&w);
+}
+
 static void a_failed_allocation_is_not_survived(void **state)
 {
     struct ed25519_keypair key = fixture_key(NODE);
@@ -648,7 +762,8 @@ static void a_failed_allocation_is_not_survived(void **state)
         world_look(&w, &input.version, false);
         input.bytes.mem = w.head.bytes.mem = &heap.mem;
         test_heap_fail(&heap, nth);
-        err = publish_decide(&input, &w.facts, &key, FIXTURE_WALL, &result);
+        err =
+            publish_decide(&input, &w.facts, &key, FIXTURE_WALL, NULL, &result);
         input.bytes.mem = w.head.bytes.mem = &mem_libc;
         assert_err(heap.count < heap.fail_at ? OK : ERR_NOMEM, err);
         publish_result_release(&result);
@@ -682,6 +797,9 @@ int main(void)
         cmocka_unit_test(an_unsigned_record_is_signed_by_nobody),
         cmocka_unit_test(a_wrong_yank_request_is_accepted),
         cmocka_unit_test(a_version_changes_its_content_or_goes_back),
+        cmocka_unit_test(what_was_signed_ahead_is_not_what_would_be_signed),
+        cmocka_unit_test(what_was_signed_ahead_is_taken_where_it_is_wrong),
+        cmocka_unit_test(a_signature_that_came_is_signed_over_ahead),
         cmocka_unit_test(a_failed_allocation_is_not_survived),
     };
 

@@ -5,6 +5,8 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
+#include "store/ahead.h"
+
 /* ---- SQLite's memory, whose nth allocation from now fails. ---- */
 
 static sqlite3_mem_methods libc_methods;
@@ -92,7 +94,7 @@ static struct job *make_accept(unsigned round)
 
 /* Fail every allocation of SQLite in turn: the job ends with an error or is
  * done, and afterwards all is as if it had never been tried. */
-static void fail_each(job_maker make)
+static void fail_each(job_maker make, bool is_ahead)
 {
     const char *dir = fixture_dir();
     struct store_config config = fixture_config(dir);
@@ -109,6 +111,9 @@ static void fail_each(job_maker make)
         uint64_t packages = fixture_counts(s).packages;
         enum err err;
 
+        if (is_ahead)
+            ahead_make(s, job, FIXTURE_WALL);
+        assert_int_equal(is_ahead, job->ahead != NULL);
         sqlite_failed = 0;
         sqlite_countdown = round + 1;
         err = fixture_do(s, job);
@@ -136,19 +141,25 @@ static void fail_each(job_maker make)
 static void publish_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    fail_each(make_publish);
+    fail_each(make_publish, false);
+}
+
+static void publish_made_ahead_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    fail_each(make_publish, true);
 }
 
 static void new_version_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    fail_each(make_new_version);
+    fail_each(make_new_version, false);
 }
 
 static void accept_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    fail_each(make_accept);
+    fail_each(make_accept, false);
 }
 
 static void search_survives_every_failed_allocation(void **state)
@@ -316,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(publish_survives_every_failed_allocation),
+        cmocka_unit_test(publish_made_ahead_survives_every_failed_allocation),
         cmocka_unit_test(new_version_survives_every_failed_allocation),
         cmocka_unit_test(accept_survives_every_failed_allocation),
         cmocka_unit_test(search_survives_every_failed_allocation),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store_fixture.h"
 
+#include "store/ahead.h"
+
 static void publish_is_there_and_searchable(void **state)
 {
     struct store *s = fixture_memory();
@@ -673,6 +675,140 @@ static void index_lists_every_package_once(void **state)
     store_close(s);
 }
 
+/* ---- Made ahead. ---- */
+
+static int put_row(void *ctx, int count, char **values, char **names)
+{
+    FILE *out = ctx;
+
+    (void)names;
+    for (int i = 0; i < count; i++)
+        (void)fprintf(out, "%s|", values[i] ? values[i] : "NULL");
+    return fputc('\n', out) == EOF;
+}
+
+/* All that a closed store says of packages. */
+static char *dump(const char *dir)
+{
+    static const char *const queries[] = {
+        "SELECT id, ns, name, fold, hex(publisher), is_own, sequence,"
+        " head_version, head_sequence, head_is_full, versions, bytes, slot,"
+        " terms, hex(head) FROM package ORDER BY id",
+        "SELECT id, package, hex(precedence), is_yanked, sequence, updated,"
+        " hex(record) FROM version ORDER BY id",
+        "SELECT slot, package, trust, sequence, updated, downloads, reputation,"
+        " name_key, title_key, hex(precedence), hex(publisher), namespace, "
+        "name,"
+        " title, tags, categories, license, authors, facets, heads, summary,"
+        " description FROM listing ORDER BY slot",
+        "SELECT term, doc, cnt FROM vocabulary",
+        "SELECT * FROM outbox",
+        "SELECT ns, hex(owner) FROM pin"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    sqlite3 *db;
+
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_open(fixture_path(dir, "souk.db"), &db));
+    for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++)
+        assert_int_equal(SQLITE_OK,
+                         sqlite3_exec(db, queries[i], put_row, out, NULL));
+    sqlite3_close(db);
+    (void)fclose(out);
+    assert_true(len > 0);
+    return text;
+}
+
+/* Publish the same into a store that has the same key. */
+static char *publish_and_dump(const char *dir, bool is_ahead)
+{
+    static const char *const more[] = {
+        "", ",\"title\":\"Été à L'Or\",\"description\":\"a \\\"b\\\" c\"",
+        (",\"tags\":[\"x y\",\"z\"],\"categories\":[\"Utility\"],"
+         "\"authors\":[{\"id\":\"ab\",\"name\":\"A B\"}],\"license\":\"MIT\"")};
+    struct store_config config = fixture_config(dir);
+    struct store *s = fixture_open(&config);
+
+    for (int i = 0; i < 6; i++) {
+        struct job *job;
+        char id[32];
+
+        snprintf(id, sizeof(id), "%s/p-%d", i < 4 ? "acme" : "other", i);
+        job = fixture_publish_job(id, "1.0.0-rc.1", more[i % 3]);
+        if (is_ahead)
+            ahead_make(s, job, FIXTURE_WALL);
+        assert_int_equal(is_ahead, job->ahead != NULL);
+        assert_ok(fixture_do_free(s, job));
+    }
+    store_close(s);
+    fixture_check(dir);
+    return dump(dir);
+}
+
+static void publish_made_ahead_is_written_as_any_other(void **state)
+{
+    const char *dir = fixture_dir();
+    char *there, *ahead;
+
+    (void)state;
+    there = publish_and_dump(dir, false);
+    assert_int_equal(0, remove(fixture_path(dir, "souk.db")));
+    ahead = publish_and_dump(dir, true);
+    assert_string_equal(there, ahead);
+    free(there);
+    free(ahead);
+    fixture_remove(dir);
+}
+
+/* All made ahead while nothing was held, then done in one transaction. */
+static void made_ahead_for_the_same_package_each_is_right(void **state)
+{
+    static const struct {
+        const char *id, *version;
+        enum publish_outcome outcome;
+    } list[] = {{"acme/tool", "1.0.0", PUBLISH_CREATED},
+                {"acme/tool", "1.1.0", PUBLISH_CREATED},
+                {"acme/tool", "1.0.0", PUBLISH_SAME},
+                {"acme/other", "1.0.0", PUBLISH_CREATED}};
+    enum { COUNT = sizeof(list) / sizeof(*list) };
+    struct store *s = fixture_memory();
+    struct reader *r = fixture_reader(s);
+    struct job *jobs[COUNT];
+    struct package_view view;
+    uint64_t sequence = 0;
+    bool more;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        jobs[i] = fixture_publish_job(list[i].id, list[i].version, "");
+        ahead_make(s, jobs[i], FIXTURE_WALL);
+        assert_non_null(jobs[i]->ahead);
+    }
+    store_perform(s, jobs, COUNT, FIXTURE_WALL);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct record got;
+
+        assert_ok(jobs[i]->err);
+        assert_int_equal(list[i].outcome, jobs[i]->out.outcome);
+        assert_ok(record_parse(
+            &got, SPAN(jobs[i]->out.record, jobs[i]->out.record_len), 0,
+            &mem_libc, NULL));
+        assert_ok(record_verify(&got));
+        assert_true(i > 1 || got.sequence > sequence);
+        sequence = got.sequence;
+        record_release(&got);
+        job_free(jobs[i]);
+    }
+    assert_string_equal("1.1.0", fixture_head(r, "acme/tool", &view));
+    assert_string_equal("1.0.0 1.1.0 ",
+                        versions_of(r, "acme/tool", NULL, 10, &more));
+    assert_int_equal(3, fixture_counts(s).versions);
+    assert_int_equal(2, fixture_counts(s).listed);
+    reader_close(r);
+    store_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -701,6 +837,8 @@ int main(void)
         cmocka_unit_test(pin_drops_what_others_claimed_in_the_namespace),
         cmocka_unit_test(rejudging_a_large_namespace_ends),
         cmocka_unit_test(index_lists_every_package_once),
+        cmocka_unit_test(publish_made_ahead_is_written_as_any_other),
+        cmocka_unit_test(made_ahead_for_the_same_package_each_is_right),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,10 @@
 
 #include "store/worker.h"
 
-/* A clock that stands still, and, closed, keeps the worker from working. */
+/* A clock that stands still, and, closed, keeps the worker from working; who
+ * submits may look at it. */
 struct gate {
+    pthread_t submitter;
     pthread_mutex_t lock;
     pthread_cond_t opened;
     bool is_closed;
@@ -21,7 +23,8 @@ struct gate {
 
 static void gate_init(struct gate *g, bool is_closed)
 {
-    *g = (struct gate){.lock = PTHREAD_MUTEX_INITIALIZER,
+    *g = (struct gate){.submitter = pthread_self(),
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
                        .opened = PTHREAD_COND_INITIALIZER,
                        .is_closed = is_closed};
 }
@@ -31,7 +34,7 @@ static wall_ms gate_clock(void *ctx)
     struct gate *g = ctx;
 
     pthread_mutex_lock(&g->lock);
-    while (g->is_closed)
+    while (g->is_closed && !pthread_equal(pthread_self(), g->submitter))
         pthread_cond_wait(&g->opened, &g->lock);
     pthread_mutex_unlock(&g->lock);
     return FIXTURE_WALL;
