@@ -23,7 +23,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 bad=0
 for name; do
-    valgrind -q --error-exitcode=99 --leak-check=full \
+    # Fair, or a thread that waits for another in turns keeps it from running.
+    valgrind -q --fair-sched=yes --error-exitcode=99 --leak-check=full \
         --errors-for-leak-kinds=definite,indirect \
         "$build/${name}_test" >"$log" 2>&1 && continue
     bad=1
