@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/interop"))
 from driver import bulk, dht                             # noqa: E402
 from driver.kinds import KINDS                           # noqa: E402
-from driver.stranger import Stranger                     # noqa: E402
+from driver.stranger import TOPIC, Stranger              # noqa: E402
 from measure import cpu_s, percentile                    # noqa: E402
 from support.souk import wait_until                      # noqa: E402
 
@@ -145,7 +145,86 @@ def among_their_own(figures, size):
                         percentile(times, 0.5), "asked over its stdin")
 
 
+@contextlib.contextmanager
+def gossip_mesh(name, count):
+    """As many of it, each connected to all: counting, saying nothing."""
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Stranger(name, quiet=True))
+                 for _ in range(count)]
+        for i, peer in enumerate(peers):
+            for other in peers[:i]:
+                peer.do("dial", address=other.address)
+        for peer in peers:
+            wait_until(lambda: len(peer.mesh()) >= min(4, count - 1), "a mesh",
+                       60)
+        yield peers
+
+
+class Spread:
+    """Messages of one, until the last of the others has had them all."""
+
+    def __init__(self, peers):
+        self.peers, self.turn = peers, 0
+        self.had, self.first = [0] * len(peers), 0
+
+    def seconds(self, count):
+        one, self.turn = self.turn, (self.turn + 1) % len(self.peers)
+        waiting = []
+        for i, peer in enumerate(self.peers):
+            if i != one:
+                self.had[i] += count
+                waiting.append(peer.begin("heard", count=self.had[i]))
+        begun = time.perf_counter()
+        sent = self.peers[one].begin("burst", topic=TOPIC, first=self.first,
+                                     count=count)
+        for answer in [sent, *waiting]:
+            got = answer.get(timeout=120)
+            assert got["ok"], got
+        self.first += count
+        return time.perf_counter() - begun
+
+    def cpu(self):
+        return sum(cpu_s(peer.process.pid) for peer in self.peers)
+
+
+def gossip_of(spread, size):
+    """ms to the last of the others, and of a burst deliveries a second and
+    CPU of one, all nodes together."""
+    others, count = len(spread.peers) - 1, size["burst_messages"]
+    single = [spread.seconds(1) * 1000 for _ in range(size["stranger_puts"])]
+    before = spread.cpu()
+    took = [spread.seconds(count) for _ in range(size["bursts"])]
+    cpu = (spread.cpu() - before) / (count * others * size["bursts"])
+    return (percentile(single, 0.5), count * others / percentile(took, 0.5),
+            cpu * 1e6)
+
+
+def gossip_alone(figures, size):
+    """Signed messages of 60 bytes, verified by all, and nothing else."""
+    count, group = size["nodes"], f"gossip alone among {size['nodes']}"
+    names = (("to the last, p50", "ms"), ("burst, deliveries", "1/s"),
+             ("burst, CPU of a delivery", "µs"))
+    how = (f"all dial all, one process each, by turns; a burst is "
+           f"{size['burst_messages']} messages of one node; asked over stdin")
+    for kind in KINDS.values():
+        # py drops what is more than ten messages a second of one peer.
+        if "gossip" not in kind.can or kind.name == "py":
+            continue
+        with gossip_mesh("souk", count) as mine, \
+                gossip_mesh(kind.name, count) as others:
+            turns = [(gossip_of(a, size), gossip_of(b, size))
+                     for a, b in [(Spread(mine), Spread(others))]
+                     for _ in range(size["rounds"])]
+        for i, (what, unit) in enumerate(names):
+            ours = percentile([turn[0][i] for turn in turns], 0.5)
+            theirs = percentile([turn[1][i] for turn in turns], 0.5)
+            figures.add(group, f"{what}, {kind.library}", unit, theirs, how)
+            figures.add(group, f"{what}, souk, by turns with it", unit, ours,
+                        how)
+
+
 def strangers(figures, size):
     throughput(figures, size)
     handshakes(figures, size)
+    gossip_alone(figures, size)
     among_their_own(figures, size)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from support.souk import ROOT
+from support.souk import BINARY, ROOT
 
 SOURCES = ROOT / "tests/interop"
 CACHE = pathlib.Path(os.environ.get(
@@ -175,6 +175,11 @@ def py():
         return [folder / "venv/bin/python", here / "peer.py"]
 
 
+def souk():
+    """Gossip alone, of this tree, to be measured beside the others."""
+    return [pathlib.Path(BINARY).parent / "gossip_peer"]
+
+
 MAKERS = {
     "js": js,
     "go": go,
@@ -183,11 +188,14 @@ MAKERS = {
     "rust-0.57": lambda: rust("0.57"),
 }
 _made = {}
+# What is asked for by name only: it is no stranger.
+OURS = {"souk": souk}
 
 
 def command(name):
     if name not in _made:
-        _made[name] = [str(part) for part in MAKERS[name]()]
+        maker = MAKERS.get(name) or OURS[name]
+        _made[name] = [str(part) for part in maker()]
     return _made[name]
 
 

@@ -200,7 +200,7 @@ def check_asked(kind, node, peer, times):
 
 
 def both_dial_at_once(kind):
-    """Crossed dials leave one connection, and nothing asked meanwhile is lost."""
+    """Crossed dials leave one connection, and nothing asked is lost."""
     for is_smaller in (True, False):
         with crossed(kind, is_smaller) as (peer, node):
             check_identity(kind, node, peer)

@@ -136,6 +136,11 @@ def publisher_and_ttl_are_kept(kind):
         assert got["value"] == record
         assert got["publisher"] == one.id, got["publisher"]
         assert 3500 < got["ttl"] <= 3600, got["ttl"]
+        # What souk puts there itself names souk, and lasts two days.
+        node.publish("souk/kept", wait="one")
+        kept = wait_until(lambda: two.stored("/souk/souk/kept"), "souk's own")
+        assert kept["publisher"] == node.id, kept["publisher"]
+        assert 47 * 3600 < kept["ttl"] <= 48 * 3600, kept["ttl"]
 
 
 def what_is_no_record_is_refused(kind):

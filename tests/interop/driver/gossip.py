@@ -59,7 +59,7 @@ def gossip_both_ways(kind):
 
 
 def the_newest_version_is_agreed(kind):
-    """1.2 with who has it, 1.1 with who offers no more; on the streams of both."""
+    """1.2 with who has it, 1.1 with who offers no more; on both streams."""
     for wanted, options in ((kind.gossip, {}), ("1.1", {"gossipOld": True})):
         with Node(args=["--log-level", "debug"]) as node, \
                 Stranger(kind.name, **options) as peer:
@@ -114,9 +114,12 @@ def bad_signatures_are_dropped(kind):
         wait_until(lambda: came_in(node, "unknown-topic") == 1, "passed over")
         assert not has(node, "bad/signature")
         # The same record well signed is no duplicate of what was refused.
-        bad.publish(record)
+        # (Not by the bad one: it is out of the mesh as soon as souk has time.)
+        good.publish(record)
         wait_until(lambda: has(node, "bad/signature"), "the record")
-        assert good.message() == (bad.id, record)
+        # Nothing of it reached the other before.
+        node.publish("by/souk")
+        assert good.message()[0] == node.id
 
 
 def leaving_the_topic_is_heard(kind):
@@ -193,7 +196,7 @@ def what_the_direct_link_lost_is_recovered(kind):
         assert far.message() == (near.id, record)
 
 
-CASES = [gossip_both_ways, the_newest_version_is_agreed, souk_passes_on, rubbish_goes_no_further,
-         bad_signatures_are_dropped, leaving_the_topic_is_heard,
-         crossed_dials_keep_the_gossip,
+CASES = [gossip_both_ways, the_newest_version_is_agreed, souk_passes_on,
+         rubbish_goes_no_further, bad_signatures_are_dropped,
+         leaving_the_topic_is_heard, crossed_dials_keep_the_gossip,
          what_the_direct_link_lost_is_recovered]

@@ -46,7 +46,6 @@ class Kind:
     lacks: dict    # what of NEEDS it lacks, and why
     gossip: str = "1.2"  # the newest it has of those that souk has
     slower: int = 1      # bulk bytes are divided by this
-    streams: int = 512  # on one connection at once
     cases_at_once: int = 1
 
     def key_types(self):
@@ -96,7 +95,7 @@ KINDS = {k.name: k for k in [
           "mesh": "py offers messages by ids of its own making, and to nobody "
                   "whom it has pruned"},
          # It takes long to begin, and that is most of what it does.
-         slower=16, streams=100, cases_at_once=3),
+         slower=16, cases_at_once=3),
 ]}
 
 

@@ -26,6 +26,15 @@ const sha256 = data => createHash('sha256').update(data).digest()
 
 let node
 
+// How many messages came, and who waits for how many.
+let heard = 0
+let listeners = []
+
+function tellListeners () {
+  for (const listener of listeners) if (heard >= listener.count) listener.resolve({ heard })
+  listeners = listeners.filter(listener => heard < listener.count)
+}
+
 // A record names its sequence; the higher is better, as on the souk network.
 const sequence = value => {
   try {
@@ -35,7 +44,7 @@ const sequence = value => {
   }
 }
 
-async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax, gossipOld = false, bare = false }) {
+async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax, gossipOld = false, bare = false, quiet = false }) {
   const mesh = meshMax == null ? {} : { D: meshMax, Dlo: 0, Dhi: meshMax, Dscore: 0, Dout: 0 }
   node = await createLibp2p({
     start: false,
@@ -81,12 +90,17 @@ async function start ({ keyType = 'Ed25519', kad, topic, client = false, meshMax
     peer: detail.remotePeer.toString(),
     left: node.getConnections(detail.remotePeer).length
   }))
-  node.services.pubsub.addEventListener('message', ({ detail }) => say({
-    event: 'message',
-    topic: detail.topic,
-    from: detail.from?.toString(),
-    data: base64(detail.data)
-  }))
+  node.services.pubsub.addEventListener('message', ({ detail }) => {
+    heard++
+    tellListeners()
+    if (quiet) return
+    say({
+      event: 'message',
+      topic: detail.topic,
+      from: detail.from?.toString(),
+      data: base64(detail.data)
+    })
+  })
   node.services.pubsub.subscribe(topic)
   return {
     peer: node.peerId.toString(),
@@ -339,6 +353,16 @@ const commands = {
   async publish ({ topic, data }) {
     const { recipients } = await node.services.pubsub.publish(topic, bytes(data))
     return { recipients: recipients.map(String) }
+  },
+  heard: ({ count }) => new Promise(resolve => {
+    listeners.push({ count, resolve })
+    tellListeners()
+  }),
+  // So many small messages, no two alike, at once.
+  async burst ({ topic, first = 0, count }) {
+    for (let i = first; i < first + count; i++) {
+      await node.services.pubsub.publish(topic, Buffer.from(`${String(i).padStart(8)} of ${node.peerId}`))
+    }
   },
   subscribers: async ({ topic }) => ({
     subscribers: node.services.pubsub.getSubscribers(topic).map(String),

@@ -35,6 +35,8 @@ pub struct Options {
     pub idle_ms: u64,
     pub client: bool,
     pub gossip: bool,
+    /// Messages are counted, not told.
+    pub quiet: bool,
     /// No newer gossipsub than 1.1 is offered.
     pub gossip_old: bool,
     pub ping: bool,
@@ -60,6 +62,7 @@ impl Default for Options {
             idle_ms: 60_000,
             client: false,
             gossip: true,
+            quiet: false,
             gossip_old: false,
             ping: true,
             bare: false,

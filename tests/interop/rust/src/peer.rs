@@ -42,6 +42,9 @@ pub struct Peer {
     dials: HashMap<ConnectionId, u64>,
     pings: Vec<(PeerId, u64)>,
     rounds: Option<Rounds>,
+    /// Messages that came, and who waits for how many.
+    heard: u64,
+    listeners: Vec<(u64, u64)>,
     identified: HashMap<PeerId, identify::Info>,
 }
 
@@ -113,6 +116,8 @@ impl Peer {
             dials: HashMap::new(),
             pings: Vec::new(),
             rounds: None,
+            heard: 0,
+            listeners: Vec::new(),
             identified: HashMap::new(),
         })
     }
@@ -172,6 +177,12 @@ impl Peer {
             }
             "put" | "put_to" | "get" | "provide" | "find" | "closest" => self.query(id, q),
             "table" | "stored" => self.local(q).map(Some),
+            "heard" => {
+                self.listeners.push((number(q, "count", 1), id));
+                self.tell_listeners();
+                Ok(None)
+            }
+            "burst" => self.burst(q).map(Some),
             "publish" | "subscribe" | "unsubscribe" | "subscribers" => self.pubsub(q).map(Some),
             "open" | "write" | "read" | "finish" | "reset" | "bulk" | "streams" => {
                 self.stream(id, q)
@@ -312,6 +323,27 @@ impl Peer {
         }
     }
 
+    fn tell_listeners(&mut self) {
+        let heard = self.heard;
+        self.listeners.retain(|(count, id)| {
+            if heard >= *count {
+                answer(*id, Ok(json!({"heard": heard})));
+            }
+            heard < *count
+        });
+    }
+
+    /// So many small messages, no two alike, at once.
+    fn burst(&mut self, q: &Value) -> Result<Value, Failure> {
+        let (first, count) = (number(q, "first", 0), number(q, "count", 1));
+        let me = self.id();
+        let gossip = self.swarm.behaviour_mut().gossip.as_mut().ok_or("no gossip here")?;
+        for i in first..first + count {
+            gossip.publish(topic(q)?, format!("{i:8} of {me}").into_bytes())?;
+        }
+        Ok(json!({}))
+    }
+
     fn stream(&mut self, id: u64, q: &Value) -> Result<Option<Value>, Failure> {
         let streams = self.streams.clone();
         let stream = number(q, "stream", 0);
@@ -409,13 +441,20 @@ impl Peer {
                 message,
                 propagation_source,
                 ..
-            })) => say(json!({
-                "event": "message",
-                "topic": message.topic.to_string(),
-                "from": message.source.map(|p| p.to_string()),
-                "via": propagation_source.to_string(),
-                "data": BASE64.encode(&message.data),
-            })),
+            })) => {
+                self.heard += 1;
+                self.tell_listeners();
+                if self.options.quiet {
+                    return;
+                }
+                say(json!({
+                    "event": "message",
+                    "topic": message.topic.to_string(),
+                    "from": message.source.map(|p| p.to_string()),
+                    "via": propagation_source.to_string(),
+                    "data": BASE64.encode(&message.data),
+                }))
+            }
             _ => {}
         }
     }
