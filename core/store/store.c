@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -295,9 +296,17 @@ static enum err open_store(struct store *s, const struct store_config *config,
     return OK;
 }
 
+/* Else each connection begins with twenty pages, touched though empty.  Before
+ * anything else is asked of SQLite. */
+static void set_up_sqlite(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+}
+
 enum err store_open(const struct store_config *config, wall_ms wall,
                     struct store **out, char why[STORE_WHY_MAX])
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct store *s = mem_new(&mem_libc, sizeof(*s));
     enum err err;
 
@@ -312,6 +321,7 @@ enum err store_open(const struct store_config *config, wall_ms wall,
     s->outbox_max =
         config->outbox_max ? (int64_t)config->outbox_max : LIMIT_OUTBOX_MAX;
     why[0] = '\0';
+    (void)pthread_once(&once, set_up_sqlite);
     /* From there on connections reuse their own pages. */
     (void)sqlite3_soft_heap_limit64(LIMIT_DATABASE_CACHE_BYTES_MAX);
     err = open_store(s, config, wall, why);
