@@ -487,6 +487,7 @@ struct node {
         } done[OUTBOX_DONE_MAX]; /* a ring */
         size_t done_next;
         bool is_loading;
+        bool has_grown; /* since then */
         bool may_have_more;
         tstamp retry_at;
         uint64_t tokens; /* pacing, in thousandths */

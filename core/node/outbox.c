@@ -68,9 +68,18 @@ static void load(struct node *n)
         n->now < n->outbox.retry_at)
         return;
     n->outbox.is_loading = true;
+    n->outbox.has_grown = false;
     a = action_push(n, NODE_OUTBOX_LOAD);
     a->act.outbox.after = n->outbox.asked_after = n->outbox.after;
     a->act.outbox.limit = OUTBOX_LOAD_MAX;
+}
+
+/* There may be more than was seen; what is being read now may be older. */
+static void look(struct node *n)
+{
+    n->outbox.may_have_more = true;
+    n->outbox.has_grown = n->outbox.is_loading;
+    load(n);
 }
 
 void outbox_start(struct node *n)
@@ -82,8 +91,7 @@ void node_outbox_grew(struct node *n, tstamp now)
 {
     if (now > n->now)
         n->now = now;
-    n->outbox.may_have_more = true;
-    load(n);
+    look(n);
 }
 
 /* Those that all refused have another turn; new ones did not wait for that. */
@@ -100,8 +108,7 @@ static void turn_back(struct node *n)
 void outbox_timer(struct node *n)
 {
     turn_back(n);
-    n->outbox.may_have_more = true;
-    load(n);
+    look(n);
     if (n->outbox.again_at != 0)
         node_timer_set(n, &n->outbox_timer, n->outbox.again_at);
 }
@@ -392,7 +399,7 @@ void node_outbox_loaded(struct node *n, const struct outbox_item *items,
         load(n); /* gone back meanwhile: these come later, in their order */
         return;
     }
-    n->outbox.may_have_more = count == OUTBOX_LOAD_MAX;
+    n->outbox.may_have_more = count == OUTBOX_LOAD_MAX || n->outbox.has_grown;
     if (!may_start(n, count)) {
         node_timer_set(n, &n->outbox_timer, n->now + 10 * MILLISECONDS);
         return;
@@ -428,6 +435,5 @@ void announce_start(struct node *n, struct pending *p)
         request_answer(n, p, OK, NULL);
         return;
     }
-    n->outbox.may_have_more = true;
-    load(n);
+    look(n);
 }

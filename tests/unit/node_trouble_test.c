@@ -526,6 +526,27 @@ static void what_the_store_did_not_keep_as_done_is_never_done(void **state)
     world_release(&w);
 }
 
+/* The store's answer is older than that it has grown. */
+static void what_comes_while_the_outbox_is_read_waits_for_ever(void **state)
+{
+    struct node_action a = {.type = NODE_NONE};
+    struct world w;
+
+    (void)state;
+    two(&w);
+    publish(&w);
+    while (a.type != NODE_OUTBOX_LOAD)
+        assert_true(node_poll(w.nodes[0], &a));
+    publish(&w);
+    w.outbox[1] = false; /* as it was when it was read */
+    load_outbox(&w, 0, a.outbox.after);
+    w.outbox[1] = true;
+    run(&w, SECONDS);
+    assert_false(w.outbox[0]);
+    assert_false(w.outbox[1]);
+    world_release(&w);
+}
+
 /* How many publishes were offered; each is three records. */
 static size_t offered(const struct node *n)
 {
@@ -712,6 +733,7 @@ int main(void)
         cmocka_unit_test(
             a_cancelled_lookup_goes_on_until_something_else_happens),
         cmocka_unit_test(a_get_without_memory_is_answered_with_nothing),
+        cmocka_unit_test(what_comes_while_the_outbox_is_read_waits_for_ever),
         cmocka_unit_test(who_keeps_no_more_holds_up_what_is_published),
         cmocka_unit_test(what_the_store_did_not_keep_as_done_is_never_done),
         cmocka_unit_test(a_connection_that_cannot_be_written_is_noticed_late),
