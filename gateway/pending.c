@@ -70,9 +70,15 @@ void exchange_ask_simply(struct exchange *x, struct request *r,
         exchange_refuse(x, err, "");
 }
 
+/* Of the store's thread.  What is committed goes to the network, whether or not
+ * who asked for it still waits for the answer. */
 static void job_done(struct job *job)
 {
-    loop_deliver(job->owner);
+    struct ticket *t = job->owner;
+
+    if (job->err == OK && job->out.outbox_id > 0)
+        core_outbox_grew(t->loop->gateway->deps.core);
+    loop_deliver(t);
 }
 
 enum err exchange_write(struct exchange *x, struct job *job,

@@ -119,8 +119,6 @@ static void stored(struct exchange *x, struct job *job)
     p->record = job->out.record;
     p->record_len = job->out.record_len;
     job->out.record = NULL; /* ours now */
-    if (job->out.outbox_id > 0)
-        core_outbox_grew(x->gateway->deps.core);
     if (job->out.outbox_id > 0 && p->wait != WAIT_LOCAL)
         wait_for_network(x, job->out.outbox_id);
     else

@@ -297,9 +297,11 @@ def the_data_directory_is_read_only():
 
 def the_store_is_slow():
     """Another program holds the database: a publish is told that it may come
-    yet, and to say it again is safe."""
-    with Node(args=["--standalone"]) as node:
-        node.wait_ready()
+    yet, and to say it again is safe.  It goes to the network when it is done,
+    though nobody waits for it any more."""
+    with Network(2) as net:
+        net.wait_ready()
+        node, far = net[0], net[1]
         other = sqlite3.connect(node.dir / "souk.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         answer = node.post("/api/v1/packages?timeout=200ms",
@@ -310,6 +312,8 @@ def the_store_is_slow():
         other.execute("ROLLBACK")
         other.close()
         wait_got(node, "org/slow")
+        node.wait_outbox(10)
+        wait_got(far, "org/slow")
         node.post("/api/v1/packages", record("org/slow")).expect(200)
         node.wait_ready()
 
