@@ -90,9 +90,11 @@ static void gather(struct host *h, struct usages *out)
     out->of[USAGE_RESOLVED_ADDRS] =
         (struct usage){LIMIT_RESOLVED_ADDRS_MAX, 0, h->resolved_refused};
     out->of[USAGE_WRITES_WAITING] =
-        (struct usage){WORKER_URGENT_MAX, w.urgent, w.refused};
-    out->of[USAGE_WRITES_BEHIND] = (struct usage){
-        WORKER_BEHIND_MAX, w.behind, h->saves_refused + h->accepts_refused};
+        (struct usage){WORKER_URGENT_MAX, w.urgent, w.urgent_refused};
+    out->of[USAGE_WRITES_BEHIND] =
+        (struct usage){WORKER_BEHIND_MAX, w.behind, w.behind_refused};
+    out->of[USAGE_WRITES_BYTES] =
+        (struct usage){WORKER_BYTES_MAX, w.bytes, w.bytes_refused};
     out->of[USAGE_OUTBOX] =
         (struct usage){s.outbox_max, s.outbox, s.outbox_refused};
     out->of[USAGE_OUTBOX_HELD] =

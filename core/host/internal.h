@@ -128,7 +128,7 @@ struct host {
 
     int64_t *held; /* outbox ids that are done, to be told the store */
     size_t held_count;
-    uint64_t saves_refused, accepts_refused, held_refused;
+    uint64_t held_refused;
     uint64_t failures_seen; /* of the store */
     bool has_lost;          /* by them, since it could write last */
     wall_ms wall_offset;    /* of the wall clock from the monotonic one */

@@ -167,9 +167,8 @@ void saved_perform(struct host *h, const struct node_action *a)
 
         if (submit(h, job))
             return;
-        h->accepts_refused++;
         node_accept_refused(h->node, a->accept.bytes);
     } else {
-        h->saves_refused += !submit(h, save_job(a));
+        (void)submit(h, save_job(a));
     }
 }

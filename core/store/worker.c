@@ -27,7 +27,7 @@ struct worker {
     struct queue urgent, soon, behind;
     size_t flushes; /* among the urgent */
     size_t bytes;
-    uint64_t refused, commits, jobs;
+    uint64_t urgent_refused, behind_refused, bytes_refused, commits, jobs;
     bool is_stopping;
     /* The thread's own: */
     bool has_chores;
@@ -97,9 +97,12 @@ static enum err look_for_room(struct worker *w, const struct job *job)
 
     if (w->is_stopping)
         return ERR_DRAINING;
-    if (q->count < max && w->bytes + job->bytes <= WORKER_BYTES_MAX)
+    if (q->count >= max)
+        ++*(q == &w->urgent ? &w->urgent_refused : &w->behind_refused);
+    else if (w->bytes + job->bytes > WORKER_BYTES_MAX)
+        w->bytes_refused++;
+    else
         return OK;
-    w->refused++;
     return ERR_BUSY;
 }
 
@@ -147,7 +150,9 @@ void worker_status(struct worker *w, struct worker_status *out)
     *out = (struct worker_status){.urgent = w->urgent.count,
                                   .behind = w->soon.count + w->behind.count,
                                   .bytes = w->bytes,
-                                  .refused = w->refused,
+                                  .urgent_refused = w->urgent_refused,
+                                  .behind_refused = w->behind_refused,
+                                  .bytes_refused = w->bytes_refused,
                                   .commits = w->commits,
                                   .jobs = w->jobs};
     pthread_mutex_unlock(&w->lock);

@@ -51,8 +51,9 @@ void worker_stop(struct worker *w);
 
 struct worker_status {
     size_t urgent, behind, bytes; /* waiting now */
-    uint64_t refused;             /* ERR_BUSY so far */
-    uint64_t commits, jobs;       /* done so far */
+    /* ERR_BUSY so far, for want of a place, or of memory. */
+    uint64_t urgent_refused, behind_refused, bytes_refused;
+    uint64_t commits, jobs; /* done so far */
 };
 void worker_status(struct worker *w, struct worker_status *out);
 

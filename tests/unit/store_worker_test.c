@@ -143,7 +143,7 @@ static void full_queue_is_busy_and_loses_nothing(void **state)
     assert_true(taken >= WORKER_URGENT_MAX &&
                 taken <= WORKER_URGENT_MAX + WORKER_GROUP_MAX);
     worker_status(w, &status);
-    assert_int_equal(1, status.refused);
+    assert_int_equal(1, status.urgent_refused);
     /* What is written behind has a queue of its own. */
     for (err = OK; err == OK; behind++) {
         job = job_outbox_done(1);
@@ -152,6 +152,10 @@ static void full_queue_is_busy_and_loses_nothing(void **state)
     assert_err(ERR_BUSY, err);
     assert_true(behind > 1000);
     job_free(job);
+    worker_status(w, &status);
+    assert_int_equal(1, status.urgent_refused);
+    assert_int_equal(1, status.behind_refused);
+    assert_int_equal(0, status.bytes_refused);
     gate_open(&g);
     worker_stop(w);
     assert_int_equal(taken, g.done);

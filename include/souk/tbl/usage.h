@@ -68,6 +68,7 @@ USAGE(OUTBOX_HELD, "outbox_held", "those done, waiting to be written so")
 /* The store. */
 USAGE(WRITES_WAITING, "writes_waiting", "writes somebody waits for")
 USAGE(WRITES_BEHIND, "writes_behind", "writes nobody waits for")
+USAGE(WRITES_BYTES, "writes_bytes", "memory of both")
 USAGE(CATALOGUE_BYTES, "catalogue_bytes", "others' packages on disk")
 USAGE(CATALOGUE_VERSIONS, "catalogue_versions", "versions of another's package")
 USAGE(DATABASE_CACHE, "database_cache_bytes", "memory of the database")
