@@ -606,12 +606,36 @@ def without_libcurl_a_node_says_so_and_serves():
 # ---- Speed. ----
 
 # From the hot cache, where a request is cheapest and a span would show most.
-LOAD = """
+HOT = """
 local paths = {"/api/v1/search?q=apple", "/api/v1/packages/org/apple"}
 local n = 0
 request = function()
   n = n + 1
   return wrk.format("GET", paths[n % 2 + 1])
+end
+"""
+# What a market does: of ten requests one publishes, two are searches that
+# nobody has made before, and the others gets, of which one asks the network.
+MIXED = """
+local n, run = 0, os.time() % 1000000
+local record = '{"id": "load/m%d-%d", "version": "1.0.0", "metadata": ' ..
+  '{"title": "Load %d", "description": "What is published under load."}}'
+local fresh = {["Cache-Control"] = "no-cache"}
+local post = {["Content-Type"] = "application/json",
+  ["Authorization"] = "Bearer TOKEN"}
+request = function()
+  n = n + 1
+  local kind = n % 10
+  if kind == 0 then
+    return wrk.format("POST", "/api/v1/packages", post,
+      record:format(run, n, n % 50))
+  elseif kind < 3 then
+    return wrk.format("GET",
+      "/api/v1/search?scope=local&q=apple+or" .. run .. "x" .. n)
+  elseif kind == 3 then
+    return wrk.format("GET", "/api/v1/packages/org/apple?timeout=5s", fresh)
+  end
+  return wrk.format("GET", "/api/v1/packages/org/apple")
 end
 """
 
@@ -622,13 +646,19 @@ def cpu_seconds(node):
 
 
 def load(node, script):
-    """One second of it: requests a second, and CPU seconds a request."""
+    """One second of it: requests a second, and CPU seconds a request, with
+    what a publish does after its answer."""
     served = "http_server_request_duration_seconds_count"
     before, cpu = scrape(node).sum(served), cpu_seconds(node)
-    out = subprocess.run(
-        ["wrk", "-t1", "-c8", "-d1s", "-s", script, node.endpoints["http"]],
-        capture_output=True, text=True, check=True).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script.replace("TOKEN", node.token))
+        file.flush()
+        out = subprocess.run(
+            ["wrk", "-t1", "-c8", "-d1s", "-s", file.name,
+             node.endpoints["http"]],
+            capture_output=True, text=True, check=True).stdout
     assert "Non-2xx" not in out, out
+    wait_until(lambda: scrape(node).sum("souk_outbox") == 0, "the outbox", 60)
     cpu = cpu_seconds(node) - cpu
     return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
             cpu / (scrape(node).sum(served) - before))
@@ -669,26 +699,32 @@ def ratios(plain, traced, script):
             return speed, work, undisturbed(rate, True), len(without)
 
 
-def a_collector_that_is_away_slows_nobody_down():
+def is_not_slowed_down(name, script):
     """What a request costs decides: on a machine with other work the same load
     is a fifth faster or slower from one second to the next, its CPU time is
     nearly the same.  That nobody waits is seen in the rate."""
     nowhere = f"http://127.0.0.1:{free_port()}"
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script, \
-            Silence() as silence, market({}) as plain:
-        script.write(LOAD)
-        script.flush()
+    with Silence() as silence:
         for what, url in (("unreachable", nowhere), ("mute", silence.url)):
-            with market({"OTEL_EXPORTER_OTLP_ENDPOINT": url}) as traced:
-                speed, work, rate, pairs = ratios(plain, traced, script.name)
+            with market({}) as plain, \
+                    market({"OTEL_EXPORTER_OTLP_ENDPOINT": url}) as traced:
+                speed, work, rate, pairs = ratios(plain, traced, script)
                 lost = sum(dropped(traced, reason)
                            for reason in ("queue-full", "not-taken"))
-            figure(f"with a collector that is {what}: {work:.3f} of the "
-                   f"requests a CPU second, {speed:.3f} of {rate:.0f} a "
-                   f"second, {pairs} pairs; {lost:.0f} spans dropped")
+            figure(f"{name} load with a collector that is {what}: {work:.3f} "
+                   f"of the requests a CPU second, {speed:.3f} of {rate:.0f} "
+                   f"a second, {pairs} pairs; {lost:.0f} spans dropped")
             assert lost > 0
             assert work >= 0.95, work
             assert speed >= 0.7, speed
+
+
+def a_collector_that_is_away_slows_nobody_down():
+    is_not_slowed_down("hot", HOT)
+
+
+def a_collector_that_is_away_slows_no_market_down():
+    is_not_slowed_down("mixed", MIXED)
 
 
 if __name__ == "__main__":
@@ -702,4 +738,5 @@ if __name__ == "__main__":
          what_a_collector_does_not_take_is_counted,
          libcurl_is_carried_by_who_has_a_collector_only,
          without_libcurl_a_node_says_so_and_serves,
-         a_collector_that_is_away_slows_nobody_down])
+         a_collector_that_is_away_slows_nobody_down,
+         a_collector_that_is_away_slows_no_market_down])
