@@ -193,6 +193,16 @@ struct outcome {
     size_t len;
 };
 
+/* But for its numbers: a lookup took 9 ms once and 10 the next time. */
+static size_t len_of(struct span body)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < body.len; i++)
+        n += body.data[i] < '0' || body.data[i] > '9';
+    return n;
+}
+
 static struct outcome ask(const char *method, const char *target,
                           struct span in, bool is_admin, size_t chunk)
 {
@@ -212,7 +222,7 @@ static struct outcome ask(const char *method, const char *target,
     check(&x);
     o = (struct outcome){.status = x.response.status,
                          .type = x.response.type,
-                         .len = response_body(&x.response).len};
+                         .len = len_of(response_body(&x.response))};
     end(&x);
     return o;
 }
