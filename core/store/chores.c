@@ -299,7 +299,7 @@ static enum err do_chore(struct store *s, wall_ms wall, bool *more)
         return count(s, wall, more);
     if (wall >= c->quality_due)
         return place(s, wall, more);
-    return OK;
+    return c->is_unmerged ? listing_merge(s, more) : OK;
 }
 
 static bool is_any_due(const struct store *s, wall_ms wall)
@@ -307,7 +307,7 @@ static bool is_any_due(const struct store *s, wall_ms wall)
     const struct chores *c = &s->chores;
 
     return is_over(s) || wall >= c->expiry_due || wall >= c->count_due ||
-           wall >= c->quality_due;
+           wall >= c->quality_due || c->is_unmerged;
 }
 
 enum err store_maintain(struct store *s, wall_ms wall, bool *more)

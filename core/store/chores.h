@@ -10,7 +10,8 @@
  *      evict     others' packages above catalogue_bytes_max, the worst first
  *      rejudge   packages of a namespace whose owner changed
  *      place     packages whose static quality changed move to their new slot
- *      count     how many packages the common words are in                  */
+ *      count     how many packages the common words are in
+ *      merge     segments of the index that many commits left             */
 enum {
     CHORE_EXPIRE_MAX = 512,  /* rows a step */
     CHORE_EVICT_MAX = 64,    /* packages a step */

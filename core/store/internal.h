@@ -44,8 +44,9 @@ struct chores {
     wall_ms quality_due;
     wall_ms expiry_due;
     wall_ms count_due;
-    bool is_owed;   /* a namespace is to be judged anew: soon */
-    char word[256]; /* common words were counted up to this one */
+    bool is_owed;     /* a namespace is to be judged anew: soon */
+    bool is_unmerged; /* the index has had new segments */
+    char word[256];   /* common words were counted up to this one */
 };
 
 struct store {

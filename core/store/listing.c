@@ -25,6 +25,8 @@ enum {
     DOC_BYTES_MAX = 4 * RECORD_BYTES_MAX,
     DOC_COLUMN_FACETS = LISTING_COLUMNS - 2, /* and heads behind it */
     FOLDED_MAX = 4 * RECORD_BYTES_MAX,
+    AUTOMERGE = 8,   /* segments of a level; spec: sqlite.org/fts5.html */
+    MERGE_STEP = 64, /* pages */
 };
 
 /* ---- Hashes. ---- */
@@ -278,11 +280,35 @@ static enum err op_do(struct db *db, const struct index_op *op)
 
 enum err listing_index(struct store *s)
 {
-    if (s->ops.count > 0)
+    if (s->ops.count > 0) {
         qsort(s->ops.list, s->ops.count, sizeof(*s->ops.list), op_cmp);
+        s->chores.is_unmerged = true;
+    }
     for (size_t i = 0; i < s->ops.count; i++)
         TRY(op_do(&s->db, &s->ops.list[i]));
     index_ops_truncate(s, 0);
+    return OK;
+}
+
+enum err listing_tune(struct store *s)
+{
+    int64_t was;
+
+    TRY(db_get_int(&s->db, SQL_WORDS_AUTOMERGE_GET, 0, &was, ""));
+    if (was == AUTOMERGE)
+        return OK;
+    return db_run(&s->db, SQL_WORDS_AUTOMERGE, "i", (int64_t)AUTOMERGE);
+}
+
+/* spec: sqlite.org/fts5.html#the_merge_command: fewer than two changes say that
+ * there was nothing to merge. */
+enum err listing_merge(struct store *s, bool *more)
+{
+    int64_t before = sqlite3_total_changes64(s->db.handle);
+
+    TRY(db_run(&s->db, SQL_WORDS_MERGE, "i", (int64_t)MERGE_STEP));
+    *more = sqlite3_total_changes64(s->db.handle) - before >= 2;
+    s->chores.is_unmerged = *more;
     return OK;
 }
 

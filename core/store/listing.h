@@ -93,6 +93,13 @@ enum err listing_drop(struct store *s, int64_t slot);
 /* Do what waits in s->ops. */
 MUST_USE
 enum err listing_index(struct store *s);
+/* A commit adds a segment to the index.  While many are written they are merged
+ * eight at a time, which is cheaper; listing_merge() does it four at a time, a
+ * step each, when there is time.  |*more|: there is more to merge. */
+MUST_USE
+enum err listing_tune(struct store *s);
+MUST_USE
+enum err listing_merge(struct store *s, bool *more);
 /* Would listing_put() give |slot| another place now? */
 bool listing_is_misplaced(const struct listing_source *source,
                           const struct record *head, wall_ms wall);

@@ -129,6 +129,9 @@ SQL(WORDS_DELETE,
     "INSERT INTO words(words, rowid, name, namespace, title, tags, categories,"
     " description, authors, license, facets, heads)"
     " VALUES('delete',?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")
+SQL(WORDS_AUTOMERGE_GET, "SELECT v FROM words_config WHERE k='automerge'")
+SQL(WORDS_AUTOMERGE, "INSERT INTO words(words, rank) VALUES('automerge',?1)")
+SQL(WORDS_MERGE, "INSERT INTO words(words, rank) VALUES('merge',?1)")
 SQL(WORDS_TOUCH, "DELETE FROM words WHERE rowid=-1")
 SQL(VOCABULARY_AFTER, "SELECT term, doc FROM vocabulary WHERE term>?1 LIMIT ?2")
 SQL(COMMON_PUT, "INSERT INTO common(word, packages) VALUES(?1,?2)"

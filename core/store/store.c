@@ -288,6 +288,7 @@ static enum err open_store(struct store *s, const struct store_config *config,
         TRY(open_memory(s));
     }
     TRY(score_register(s->db.handle));
+    TRY(listing_tune(s));
     TRY(load_files(s, config, why));
     TRY(read_tally(s));
     atomic_store(&s->shown.writes, true);

@@ -675,6 +675,50 @@ static void index_lists_every_package_once(void **state)
     store_close(s);
 }
 
+static int64_t segments(const char *dir)
+{
+    sqlite3_stmt *st;
+    int64_t count;
+    sqlite3 *db;
+
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_open(fixture_path(dir, "souk.db"), &db));
+    assert_int_equal(
+        SQLITE_OK,
+        sqlite3_prepare_v2(db, "SELECT count(DISTINCT segid) FROM words_idx",
+                           -1, &st, NULL));
+    assert_int_equal(SQLITE_ROW, sqlite3_step(st));
+    count = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return count;
+}
+
+static void segments_of_many_commits_are_merged_in_the_end(void **state)
+{
+    const char *dir = fixture_dir();
+    struct store_config config = fixture_config(dir);
+    struct store *s = fixture_open(&config);
+    unsigned steps = 0;
+    bool more = true;
+
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        char id[32];
+
+        snprintf(id, sizeof(id), "acme/p%d", i);
+        assert_ok(fixture_publish(s, id, "1.0.0", ""));
+    }
+    assert_int_equal(7, segments(dir));
+    while (more && steps++ < 100)
+        assert_ok(store_maintain(s, FIXTURE_WALL, &more));
+    assert_false(more);
+    assert_in_range(segments(dir), 1, 3);
+    store_close(s);
+    fixture_check(dir);
+    fixture_remove(dir);
+}
+
 /* ---- Made ahead. ---- */
 
 static int put_row(void *ctx, int count, char **values, char **names)
@@ -837,6 +881,7 @@ int main(void)
         cmocka_unit_test(pin_drops_what_others_claimed_in_the_namespace),
         cmocka_unit_test(rejudging_a_large_namespace_ends),
         cmocka_unit_test(index_lists_every_package_once),
+        cmocka_unit_test(segments_of_many_commits_are_merged_in_the_end),
         cmocka_unit_test(publish_made_ahead_is_written_as_any_other),
         cmocka_unit_test(made_ahead_for_the_same_package_each_is_right),
     };
