@@ -13,12 +13,16 @@
 
 #include <jansson.h>
 
+#include "host/asker.h"
 #include "host/dnsaddr.h"
 #include "host/endpoints.h"
+#include "host/internal.h"
 #include "host/lines.h"
 #include "host/mailbox.h"
 #include "host/system.h"
 #include "support/test.h"
+#include "tbl/limit.h"
+#include "unit/store_fixture.h"
 
 /* The parts of the host that can be seen without sockets. */
 
@@ -115,6 +119,88 @@ static void a_full_mailbox_refuses_and_counts(void **state)
     for (size_t i = 0; i < 3; i++)
         mailbox_done(&m, &r[i]);
     mailbox_release(&m);
+}
+
+/* ---- The reader's queue, and what waits for the writer. ---- */
+
+static void nothing_woken(void *ctx)
+{
+    (void)ctx;
+}
+
+static void a_full_reader_refuses_and_counts(void **state)
+{
+    static const struct search_filter all;
+    struct store *store = fixture_memory();
+    struct usage usage;
+    struct asker *asker;
+    unsigned taken = 0;
+    enum err err = OK;
+
+    (void)state;
+    assert_ok(asker_start(store, nothing_woken, NULL, &asker));
+    /* To ask is quicker than to answer. */
+    while (err == OK && taken < 1000000) {
+        err = asker_search(asker, 1, "word", &all, 20, TSTAMP_NEVER, 0);
+        taken += err == OK;
+    }
+    assert_err(ERR_BUSY, err);
+    assert_true(taken >= LIMIT_READER_QUEUE_MAX);
+    asker_usage(asker, &usage);
+    assert_int_equal(LIMIT_READER_QUEUE_MAX, usage.limit);
+    assert_true(usage.use <= usage.limit);
+    assert_int_equal(1, usage.refused);
+    /* The node's own questions have a place all the same. */
+    assert_ok(asker_outbox(asker, 0, 0, 16));
+    asker_stop(asker);
+    store_close(store);
+}
+
+struct stop {
+    pthread_mutex_t lock;
+};
+
+static wall_ms stopped_clock(void *ctx)
+{
+    struct stop *s = ctx;
+
+    (void)pthread_mutex_lock(&s->lock);
+    (void)pthread_mutex_unlock(&s->lock);
+    return 1;
+}
+
+static void tell_done(struct host *h, int64_t id)
+{
+    struct node_action done = {.type = NODE_OUTBOX_DONE};
+
+    done.outbox.id = id;
+    saved_perform(h, &done);
+}
+
+/* What is done is kept for the store when its queue is full, so many. */
+static void more_than_is_held_is_forgotten_uncounted(void **state)
+{
+    static struct host h;
+    struct store *store = fixture_memory();
+    struct stop stop = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+    (void)state;
+    (void)pthread_mutex_lock(&stop.lock);
+    assert_ok(worker_start(store, stopped_clock, &stop, &h.worker));
+    for (int64_t id = 1; h.held_count == 0; id++)
+        tell_done(&h, id);
+    for (int64_t id = 1; h.held_count < HELD_MAX; id++)
+        tell_done(&h, id);
+    assert_int_equal(0, h.held_refused);
+    tell_done(&h, 1);
+    assert_int_equal(HELD_MAX, h.held_count);
+    assert_int_equal(1, h.held_refused);
+    (void)pthread_mutex_unlock(&stop.lock);
+    while (h.held_count > 0) /* as at each tick of the host */
+        saved_retry(&h);
+    worker_stop(h.worker);
+    store_close(store);
+    free(h.held);
 }
 
 static void a_closed_mailbox_takes_no_more_but_gives_what_waits(void **state)
@@ -488,6 +574,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_request_is_lost_doubled_or_overtaken),
         cmocka_unit_test(a_full_mailbox_refuses_and_counts),
+        cmocka_unit_test(a_full_reader_refuses_and_counts),
+        cmocka_unit_test(more_than_is_held_is_forgotten_uncounted),
         cmocka_unit_test(a_closed_mailbox_takes_no_more_but_gives_what_waits),
         cmocka_unit_test(a_cancel_that_comes_late_or_twice_is_nothing),
         cmocka_unit_test(lines_tell_time_level_room_and_pairs),

@@ -11,7 +11,7 @@
 
 /* Whole nodes joined in memory, without latency and without a store. */
 
-enum { NODES_MAX = 4, PORT = 4001, ANSWERS_MAX = 2048 };
+enum { NODES_MAX = 4, PORT = 4001, ANSWERS_MAX = 2048, OUTBOX_SLOTS = 64 };
 
 enum step_type { STEP_ACCEPT, STEP_DIALLED, STEP_BYTES, STEP_CLOSED };
 struct end {
@@ -42,7 +42,7 @@ struct world {
     struct list steps;
     unsigned dials; /* to where nobody is: neither accepted nor refused */
     struct record record;
-    bool outbox[4]; /* at id − 1; all of the same record */
+    bool outbox[OUTBOX_SLOTS]; /* at id − 1; all of the same record */
     unsigned published;
     bool has_names; /* each leads to |named|, a bare IP */
     struct multiaddr named;
@@ -146,10 +146,11 @@ static inline void keep_span(struct world *w, const struct trace_span *s)
 
 static inline void load_outbox(struct world *w, unsigned i, int64_t after)
 {
-    struct outbox_item items[4];
+    struct outbox_item items[OUTBOX_LOAD_MAX];
     size_t count = 0;
 
-    for (int64_t id = after + 1; i == 0 && id <= 4; id++)
+    for (int64_t id = after + 1;
+         i == 0 && id <= OUTBOX_SLOTS && count < OUTBOX_LOAD_MAX; id++)
         if (w->outbox[id - 1])
             items[count++] = (struct outbox_item){
                 .id = id,
