@@ -336,6 +336,7 @@ void node_resolved(struct node *n, uint32_t query, enum err err,
 
     if (now > n->now)
         n->now = now;
+    n->count.names_failed += err != OK; /* also for who waits no more */
     MAP_FIND(n->resolves, &query, sizeof(query), r);
     if (r == NULL)
         return;
@@ -347,10 +348,8 @@ void node_resolved(struct node *n, uint32_t query, enum err err,
         return;
     }
     d->resolving--;
-    if (err != OK) {
-        n->count.names_failed++;
+    if (err != OK)
         d->last = err;
-    }
     for (size_t i = 0; i < count; i++) {
         struct multiaddr a = addrs[i];
 

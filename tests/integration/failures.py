@@ -173,6 +173,48 @@ class Names:
             if not line.endswith(f" {name}")))
 
 
+class NameServer:
+    """The only one of a network of one's own; says nothing, or leads every
+    name to that many addresses, the first of them 127.0.0.1."""
+
+    def __init__(self, folder):
+        path = pathlib.Path(folder) / "resolv.conf"
+        path.write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
+        run("mount", "--bind", path, "/etc/resolv.conf")
+        self.addresses, self.asked = 0, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 53))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            question, asker = self.socket.recvfrom(512)
+            self.asked += 1
+            if self.addresses:
+                self.socket.sendto(self._answer(question), asker)
+
+    def _answer(self, question):
+        end = question.index(b"\0", 12) + 5
+        answers = b"".join(
+            struct.pack(">HHHIH4B", 0xc00c, 1, 1, 0, 4, 127, 0, n, 1)
+            for n in range(self.addresses))
+        return (question[:2] + struct.pack(">HHHHH", 0x8180, 1,
+                                           self.addresses, 0, 0) +
+                question[12:end] + answers)
+
+
+def some_peer(n):
+    """The id of a peer that is nowhere."""
+    letters = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number = int.from_bytes(bytes.fromhex("002408011220") +
+                            n.to_bytes(32, "little"), "big")
+    text = ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = letters[digit] + text
+    return "1" + text
+
+
 class Clock:
     """The wall clock of a node, which can be set."""
     LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1",)

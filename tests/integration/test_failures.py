@@ -19,10 +19,10 @@ import sys
 import tempfile
 import time
 
-from failures import (Clock, Names, ReadOnly, Relay, Walls, fails_in, fill,
-                      get_is_unknown, metric, run, search_is_incomplete,
-                      small_disk, wait_got, wait_log, wait_metric,
-                      wait_not_ready)
+from failures import (Clock, Names, NameServer, ReadOnly, Relay, Walls,
+                      fails_in, fill, get_is_unknown, metric, run,
+                      search_is_incomplete, small_disk, some_peer, wait_got,
+                      wait_log, wait_metric, wait_not_ready)
 from support.souk import Network, Node, free_port, record, wait_until
 
 AT_ONCE = 4  # cases
@@ -118,6 +118,50 @@ def dns_fails_under_a_running_node():
             second.wait_connected(1, 80).wait_ready()
             second.publish("second/back", wait="one")
             wait_got(first, "second/back")
+
+
+def the_name_server_is_mute():
+    """So many questions wait for it and no more; then it says too much."""
+    with tempfile.TemporaryDirectory() as own, Node() as first, \
+            Node() as second, \
+            concurrent.futures.ThreadPoolExecutor(32) as askers:
+        server = NameServer(own)
+
+        def row(name):
+            limits = second.get("/api/v1/node/limits").expect(200).json
+            return next(r for r in limits["limits"] if r["name"] == name)
+
+        def connect(n, peer, within):
+            return second.post(f"/api/v1/peers?timeout={within}s", {
+                "multiaddr": f"/dns4/n{n}.example.test/tcp/{port_of(first)}"
+                f"/p2p/{peer}"})
+
+        before = second.memory_kib()
+        asked = [askers.submit(connect, n, some_peer(n), 4)
+                 for n in range(1, 17)]
+        wait_until(lambda: row("resolves_in_flight")["use"] == 16,
+                   lambda: row("resolves_in_flight"))
+        assert row("resolves_in_flight")["refused"] == 0
+        start = time.monotonic()
+        connect(17, some_peer(17), 4).problem(502, "dial-failed")
+        assert time.monotonic() - start < 2, "one too many waits"
+        wait_until(lambda: row("resolves_in_flight")["refused"] == 1,
+                   lambda: row("resolves_in_flight"))
+        # Nobody else waits for it.
+        second.get("/livez").expect(200)
+        second.publish("second/here")
+        search_is_incomplete(second, "here", ["second/here"])
+        for future in asked:
+            future.result().problem(502, "dial-failed")
+        wait_log(second, "name not resolved", "example.test", "reason=")
+        wait_metric(second, 16, "p2p_names_failed_total")
+        assert second.memory_kib() - before < 8192
+        assert row("resolved_addresses")["refused"] == 0
+        server.addresses = 20
+        wait_until(lambda: connect(0, first.id, 5).status == 201, "the peer")
+        wait_until(lambda: row("resolved_addresses")["refused"] >= 4,
+                   lambda: row("resolved_addresses"))
+        second.wait_ready()
 
 
 def a_peer_never_answers():
@@ -409,6 +453,7 @@ CASES = {case.__name__: case for case in (
     bootstrap_peers_are_unreachable,
     dns_fails,
     dns_fails_under_a_running_node,
+    the_name_server_is_mute,
     all_peers_are_banned,
     a_peer_answers_late,
     a_peer_vanishes_in_the_middle_of_an_answer,

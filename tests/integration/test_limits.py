@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -109,6 +110,99 @@ def every_limit_is_told_and_has_a_number():
         for name in names:
             assert f'limit_usage_ratio{{limit="{name}"}}' in text, name
             assert f'limit_refused_total{{limit="{name}"}}' in text, name
+
+
+# Which test takes which row to its edge, and one beyond.
+DRIVEN = {
+    "connections": "connections_beyond_the_last_are_closed",
+    "connections_of_ip":
+        "unit/node_test.c one_address_takes_all_the_connections",
+    "connections_trim":
+        "unit/node_test.c each_connection_too_many_is_closed_once",
+    "dials": "unit/node_limits_test.c more_dials_than_that_are_under_way",
+    "resolves_in_flight":
+        "integration/test_failures.py the_name_server_is_mute",
+    "resolved_addresses":
+        "integration/test_failures.py the_name_server_is_mute",
+    "streams_in": "streams_beyond_the_last_are_reset",
+    "streams_out": "unit/node_limits_test.c more_streams_than_that_are_opened",
+    "unsent_bytes": "who_never_reads_is_owed_no_more",
+    "partial_bytes": "messages_that_never_end_get_no_more_memory",
+    "message_bytes": "a_message_that_is_too_long_costs_its_stream",
+    "identify_pushes":
+        "unit/node_trouble_test.c pushes_without_end_are_all_gone_through",
+    "rpcs_waiting":
+        "unit/node_limits_test.c more_questions_than_that_wait_for_a_peer",
+    "peers_known": "unit/node_test.c the_peer_idle_for_longest_makes_room",
+    "dht_records": "unit/kad_store_test.c a_full_store_takes_more",
+    "dht_record_bytes": "records_and_catalogue_stay_within_their_bytes",
+    "dht_record_publishers": "unit/kad_store_test.c "
+        "a_fifth_publisher_gets_in_without_being_better",
+    "dht_providers": "providers_beyond_the_last_are_refused",
+    "dht_provider_keys": "providers_beyond_the_last_are_refused",
+    "dht_provided": "unit/kad_test.c limits_do_not_hold",
+    "dht_operations": "unit/kad_test.c limits_do_not_hold",
+    "dht_rpcs": "unit/kad_test.c limits_do_not_hold",
+    "dht_contacts": "unit/kad_test.c limits_do_not_hold",
+    "dht_group_peers": "unit/kad_test.c neighbours_enter_all",
+    "terms": "records_and_catalogue_stay_within_their_bytes",
+    "gossip_peers":
+        "unit/node_limits_test.c gossip_refuses_more_peers_uncounted",
+    "gossip_pending": "unit/gossip_limits_test.c waiting_messages_are_limited",
+    "gossip_pending_bytes":
+        "unit/gossip_limits_test.c waiting_messages_are_limited",
+    "gossip_seen": "unit/gossip_limits_test.c caches_are_limited",
+    "gossip_cache_bytes": "unit/gossip_limits_test.c caches_are_limited",
+    "gossip_events": "unit/gossip_limits_test.c caches_are_limited",
+    "gossip_scores_left": "unit/gossip_score_test.c "
+        "bad_scores_of_those_who_left_have_no_limit",
+    "gossip_backoffs": "unit/gossip_limits_test.c backoffs_are_limited",
+    "gossip_unwanted": "unit/gossip_px_test.c the_unwanted_have_no_limit",
+    "gossip_px":
+        "unit/gossip_px_test.c strangers_are_believed_whom_they_tell_of",
+    "gossip_peer_messages":
+        "unit/gossip_limits_test.c budgets_of_a_peer_are_kept",
+    "searches_served": "more_searches_than_that_are_told_to_wait",
+    "search_rate": "searches_beyond_the_pace_are_told_to_wait",
+    "reader_queue": "unit/host_test.c a_full_reader_refuses_and_counts",
+    "mailbox": "unit/host_test.c a_full_mailbox_refuses_and_counts",
+    "requests": "unit/node_test.c requests_beyond_the_limit_are_told_so",
+    "outbox": "a_full_outbox_refuses_publishes",
+    "outbox_in_flight":
+        "unit/node_limits_test.c more_publishes_than_that_are_under_way",
+    "outbox_held":
+        "unit/host_test.c more_than_is_held_is_forgotten_uncounted",
+    "writes_waiting": "a_store_that_stands_still_refuses_writes_alone",
+    "writes_behind": "a_store_that_stands_still_refuses_writes_alone",
+    "writes_bytes":
+        "unit/store_worker_test.c big_jobs_are_bounded_by_their_bytes",
+    "catalogue_bytes": "records_and_catalogue_stay_within_their_bytes",
+    "catalogue_versions": "unit/store_publish_test.c "
+        "versions_of_anothers_package_are_bounded",
+    "database_cache_bytes": "records_and_catalogue_stay_within_their_bytes",
+    "hot_cache_bytes": "answers_kept_ready_make_way_for_others",
+    "http_connections": "http_connections_beyond_the_last_cut_the_oldest",
+    "http_request_body_bytes": "bodies_and_heads_are_bounded",
+    "http_header_bytes": "bodies_and_heads_are_bounded",
+    "http_body_bytes": "bodies_together_are_bounded",
+    "http_rate": "clients_beyond_their_rate_are_told_to_wait",
+    "http_rate_clients": "clients_beyond_their_rate_are_told_to_wait",
+    "file_descriptors": "without_descriptors_the_rest_goes_on",
+}
+
+
+def every_limit_has_a_test():
+    table = (ROOT / "include/souk/tbl/usage.h").read_text()
+    names = set(re.findall(r'^USAGE\(\w+, "(\w+)"', table, re.M))
+    assert set(DRIVEN) == names, set(DRIVEN) ^ names
+    for row, where in DRIVEN.items():
+        file, _, case = where.rpartition(" ")
+        text = (ROOT / "tests" / (file or "integration/test_limits.py")
+                ).read_text()
+        begins = (r"cmocka_unit_test\(\s*%s\)" if file.endswith(".c")
+                  else r"^def %s\(") % case
+        assert re.search(begins, text, re.M), f"{row}: no {where}"
+        assert len(re.findall(rf"\b{case}\b", text)) >= 2, f"{where} is not run"
 
 
 # ---- Connections and streams of peers. ----
@@ -242,6 +336,22 @@ def searches_beyond_the_pace_are_told_to_wait():
         is_served(node)
 
 
+def more_searches_than_that_are_told_to_wait():
+    """Each of them slowly enough, all of them at once."""
+    with Node(args=["--standalone"]) as node:
+        for i in range(200):
+            node.publish(f"org/thing{i}", description="thing " * 150)
+        with memory_within(node, 48, "12,800 searches at once"):
+            with Rude(node, "search", conns=64, count=200) as rude:
+                row = wait_refused(node, "searches_served", 0, 60)
+                assert row["use"] <= row["limit"] == 64, row
+                is_served(node)
+                rude.wait(lambda r: r["ended"] + r["reset"] == 12800, 60)
+        row = limit(node, "reader_queue")
+        assert row["use"] <= row["limit"] == 256, row
+        wait_limit(node, "searches_served", lambda r: r["use"] == 0)
+
+
 def records_and_catalogue_stay_within_their_bytes():
     """One node publishes more than the other may keep."""
     many = 700
@@ -269,6 +379,9 @@ def records_and_catalogue_stay_within_their_bytes():
             f"/api/v1/packages/many/p{many - 1}",
             headers={"Cache-Control": "no-cache"}).status == 200,
             lambda: f"the last; outbox {big.count('outbox')}", 5)
+        # Nothing is refused for the pages of the database: they make way.
+        row = limit(big, "database_cache_bytes")
+        assert 0 < row["use"] <= row["limit"] == 64 * MIB, row
         for i in range(many):
             big.get(f"/api/v1/packages/many/p{i}?scope=local").expect(200)
 
@@ -295,6 +408,65 @@ def a_full_outbox_refuses_publishes():
         # What is there already needs no place in it.
         node.post("/api/v1/packages", record("out/p0")).expect(200)
         node.http.get("/livez").expect(200)
+
+
+FLOOD = """
+local n = 0
+local post = {["Content-Type"] = "application/json",
+  ["Authorization"] = "Bearer TOKEN"}
+request = function()
+  n = n + 1
+  return wrk.format("POST", "/api/v1/packages?timeout=50ms", post,
+    '{"id": "flood/p' .. n .. '", "version": "1.0.0", "metadata": ' ..
+    '{"title": "One", "description": "Of many."}}')
+end
+"""
+
+
+@contextlib.contextmanager
+def held_database(node):
+    """Another program is writing, and does not come to an end."""
+    other = sqlite3.connect(node.dir / "souk.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def a_store_that_stands_still_refuses_writes_alone():
+    with Node(args=STANDALONE) as node, \
+            tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(FLOOD.replace("TOKEN", node.token))
+        script.flush()
+        node.publish("org/before")
+        with memory_within(node, 256, "writes to a store that stands still"):
+            with held_database(node):
+                flood = subprocess.Popen(
+                    ["wrk", "-t1", "-c400", "-d8s", "-s", script.name,
+                     node.endpoints["http"]], stdout=subprocess.DEVNULL)
+                row = wait_refused(node, "writes_waiting", 0, 60)
+                assert row["limit"] == 4096, row
+                again = node.post("/api/v1/packages", record("org/during"))
+                problem = again.expect(503).json
+                assert problem["code"] in ("busy", "store"), problem
+                assert problem["retryable"], problem
+                assert again.headers["Retry-After"]
+                node.get("/api/v1/packages/org/before").expect(200)
+                is_served(node)
+                assert flood.wait(60) == 0
+            with held_database(node), \
+                    Rude(node, "provide", conns=104, count=1000):
+                row = wait_refused(node, "writes_behind", 0, 120)
+                assert row["limit"] == 65536, row
+                node.get("/api/v1/packages/org/before").expect(200)
+                is_served(node)
+        for name in ("writes_waiting", "writes_behind", "writes_bytes"):
+            wait_limit(node, name, lambda r: r["use"] == 0, 60)
+        node.wait_ready()
+        node.publish("org/after")
+        node.get("/api/v1/packages/org/before").expect(200)
 
 
 # ---- HTTP. ----
@@ -501,7 +673,7 @@ def too_few_descriptors_to_start_are_an_error():
 
 if __name__ == "__main__":
     begun = time.monotonic()
-    run([every_limit_is_told_and_has_a_number,
+    run([every_limit_is_told_and_has_a_number, every_limit_has_a_test,
          connections_beyond_the_last_are_closed,
          streams_beyond_the_last_are_reset,
          messages_that_never_end_get_no_more_memory,
@@ -510,9 +682,11 @@ if __name__ == "__main__":
          who_never_reads_is_owed_no_more,
          providers_beyond_the_last_are_refused,
          searches_beyond_the_pace_are_told_to_wait,
+         more_searches_than_that_are_told_to_wait,
          records_and_catalogue_stay_within_their_bytes,
          answers_kept_ready_make_way_for_others,
          a_full_outbox_refuses_publishes,
+         a_store_that_stands_still_refuses_writes_alone,
          http_connections_beyond_the_last_cut_the_oldest,
          bodies_and_heads_are_bounded,
          bodies_together_are_bounded,
