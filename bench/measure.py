@@ -37,8 +37,12 @@ class Wire:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def get(self, path, headers=""):
-        return self.ask(f"GET {path} HTTP/1.1\r\n{self.fixed}{headers}\r\n"
-                        .encode())
+        self.send_get(path, headers)
+        return self.read()
+
+    def send_get(self, path, headers=""):
+        self.send(f"GET {path} HTTP/1.1\r\n{self.fixed}{headers}\r\n"
+                  .encode())
 
     def post(self, path, body):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
