@@ -105,6 +105,7 @@ enum {
 #define GET_EARLY_WITHIN (1 * SECONDS) /* … for a first peer */
 #define OUTBOX_RETRY (5 * SECONDS)
 #define OUTBOX_PUT_WITHIN (15 * SECONDS)
+#define OUTBOX_REST (50 * MILLISECONDS)
 #define TERM_WITHIN (10 * SECONDS)
 /* Nobody waits for the terms of a publish; many wait for the publish. */
 #define TERMS_AFTER (100 * MILLISECONDS)
@@ -133,6 +134,7 @@ enum timer_type {
     TIMER_SEARCH,  /* providers were looked for long enough */
     TIMER_UPKEEP,
     TIMER_OUTBOX,
+    TIMER_REST, /* of a publish, what is still to be put */
     TIMER_TERMS,
     TIMER_SAVE,
 };
@@ -439,7 +441,7 @@ struct node {
     struct search_pace *pace_out; /* what we ask them */
 
     struct heap timers;
-    struct timer upkeep, outbox_timer, terms_timer, save_timer;
+    struct timer upkeep, outbox_timer, rest_timer, terms_timer, save_timer;
 
     struct peer *peers; /* map by id */
     struct list idle_peers;
@@ -475,7 +477,8 @@ struct node {
     struct list early; /* struct pending.of_owner: gets before any peer */
 
     struct {
-        struct list items; /* struct outbox_work */
+        struct list items;           /* struct outbox_work */
+        struct outbox_work *resting; /* before its other puts; or NULL */
         size_t count;
         int64_t after; /* ids up to here were loaded */
         int64_t asked_after;
@@ -724,6 +727,7 @@ void accept_record(struct node *n, struct span record,
 /* outbox.c: announcing what was published */
 void outbox_start(struct node *n);
 void outbox_timer(struct node *n);
+void outbox_rested(struct node *n);
 void outbox_peers_came(struct node *n);
 void outbox_work_free(struct node *n, struct outbox_work *w);
 void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,

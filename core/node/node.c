@@ -85,6 +85,7 @@ static void lists_init(struct node *n)
     list_init(&n->actions);
     n->upkeep.type = TIMER_UPKEEP;
     n->outbox_timer.type = TIMER_OUTBOX;
+    n->rest_timer.type = TIMER_REST;
     n->terms_timer.type = TIMER_TERMS;
     n->save_timer.type = TIMER_SAVE;
 }
@@ -352,6 +353,9 @@ static void fire(struct node *n, struct timer *t)
         break;
     case TIMER_OUTBOX:
         outbox_timer(n);
+        break;
+    case TIMER_REST:
+        outbox_rested(n);
         break;
     case TIMER_TERMS:
         break; /* node_settle() sees to them */

@@ -132,6 +132,8 @@ static void records_release(struct outbox_work *w)
 void outbox_work_free(struct node *n, struct outbox_work *w)
 {
     records_release(w);
+    if (n->outbox.resting == w)
+        n->outbox.resting = NULL;
     mem_free(n->mem, w->trace_state);
     list_remove(&w->of_node);
     mem_free(n->mem, w);
@@ -186,6 +188,34 @@ static void work_done(struct node *n, struct outbox_work *w)
     load(n);
 }
 
+/* What is left to be put of one publish must not take the processors from those
+ * who now judge its announcement and write it down; of many at once nobody
+ * waits for one. */
+static bool may_rest(const struct node *n, const struct outbox_work *w)
+{
+    return n->outbox.count == 1 && is_enough(w, ANNOUNCE_QUORUM);
+}
+
+static void rest(struct node *n, struct outbox_work *w)
+{
+    assert(n->outbox.resting == NULL);
+    n->outbox.resting = w;
+    w->ops++;
+    node_timer_set(n, &n->rest_timer, n->now + OUTBOX_REST);
+}
+
+void outbox_rested(struct node *n)
+{
+    struct outbox_work *w = n->outbox.resting;
+
+    if (w == NULL)
+        return;
+    n->outbox.resting = NULL;
+    put_rest(n, w);
+    if (--w->ops == 0)
+        work_done(n, w);
+}
+
 void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
                      const struct kad_event *ev)
 {
@@ -196,7 +226,9 @@ void outbox_progress(struct node *n, struct outbox_work *w, bool is_main,
     }
     if (ev->type != KAD_EV_DONE)
         return;
-    if (is_main)
+    if (is_main && may_rest(n, w))
+        rest(n, w);
+    else if (is_main)
         put_rest(n, w);
     if (--w->ops == 0)
         work_done(n, w);

@@ -519,7 +519,7 @@ static void what_the_store_did_not_keep_as_done_is_never_done(void **state)
     run(&w, 60 * SECONDS);
     assert_true(has_outbox(&w));
     node_outbox_again(w.nodes[0], w.now);
-    run(&w, OUTBOX_RETRY - 1);
+    run(&w, OUTBOX_RETRY + OUTBOX_REST - 1);
     assert_true(has_outbox(&w));
     run(&w, 1);
     assert_false(has_outbox(&w));
@@ -547,13 +547,34 @@ static void what_comes_while_the_outbox_is_read_waits_for_ever(void **state)
     world_release(&w);
 }
 
-/* How many publishes were offered; each is three records. */
-static size_t offered(const struct node *n)
+static size_t puts_of(const struct node *n)
 {
     struct kad_stats stats;
 
     kad_stats(n->kad, &stats);
-    return stats.rpcs_sent[KAD_PUT_VALUE] / 3;
+    return stats.rpcs_sent[KAD_PUT_VALUE];
+}
+
+static void the_rest_of_a_publish_comes_between_it_and_its_readers(void **state)
+{
+    struct world w;
+
+    (void)state;
+    two(&w);
+    publish(&w);
+    run(&w, OUTBOX_REST - 1);
+    assert_int_equal(1, puts_of(w.nodes[0])); /* the head's */
+    assert_true(has_outbox(&w));
+    run(&w, 1);
+    assert_int_equal(3, puts_of(w.nodes[0]));
+    assert_false(has_outbox(&w));
+    world_release(&w);
+}
+
+/* How many publishes were offered; each is three records. */
+static size_t offered(const struct node *n)
+{
+    return puts_of(n) / 3;
 }
 
 static void who_keeps_no_more_holds_up_what_is_published(void **state)
@@ -736,6 +757,8 @@ int main(void)
         cmocka_unit_test(what_comes_while_the_outbox_is_read_waits_for_ever),
         cmocka_unit_test(who_keeps_no_more_holds_up_what_is_published),
         cmocka_unit_test(what_the_store_did_not_keep_as_done_is_never_done),
+        cmocka_unit_test(
+            the_rest_of_a_publish_comes_between_it_and_its_readers),
         cmocka_unit_test(a_connection_that_cannot_be_written_is_noticed_late),
         cmocka_unit_test(a_record_the_catalogue_refused_is_held_for_known),
         cmocka_unit_test(a_term_of_many_packages_keeps_a_rare_one_out),
