@@ -47,10 +47,10 @@ struct node_config {
     bool has_location;
     double latitude, longitude;
     /* 0 = the default of core/tbl/limits.h */
-    unsigned dials_max;       /* connections we keep dialling up to: 64 */
-    unsigned conns_trim;      /* trimmed above: 96 */
-    unsigned conns_max;       /* 128 */
-    unsigned conns_ip_max;    /* 8 */
+    unsigned dials_max;    /* connections; below, told peers are dialled: 64 */
+    unsigned conns_trim;   /* trimmed above: 96 */
+    unsigned conns_max;    /* 128 */
+    unsigned conns_ip_max; /* 8 */
     size_t unsent_bytes_max;  /* written to peers and not sent: 128 MiB */
     size_t partial_bytes_max; /* peers' messages that are not whole: 64 MiB */
     size_t records_bytes_max; /* DHT values in memory */

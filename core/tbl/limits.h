@@ -7,7 +7,7 @@
  *  LIMIT(name, value, text)                                                 */
 
 /* Connections. */
-LIMIT(CONNS_DIALLED, 64, "connections the node itself keeps dialling up to")
+LIMIT(CONNS_DIALLED, 64, "connections up to which told peers are dialled")
 LIMIT(CONNS_TRIM, 96, "connections above which idle ones are closed")
 LIMIT(CONNS_MAX, 128, "connections to peers")
 LIMIT(CONNS_IP_MAX, 8, "connections from one IP address")

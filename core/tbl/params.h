@@ -44,7 +44,7 @@ PARAM(location, PLACE, "", 0, 0, 0, "LAT,LON",
 PARAM(trust, MAP, "", 0, 0, 0, "NAMESPACE=PEER",
       "the key that owns a namespace, whoever published first")
 PARAM(dials_max, NUMBER, NULL, LIMIT_CONNS_DIALLED, 1, 4096, "N",
-      "connections to keep dialling up to")
+      "connections up to which peers that others tell of are dialled")
 PARAM(conns_trim, NUMBER, NULL, LIMIT_CONNS_TRIM, 1, 4096, "N",
       "connections above which idle ones are closed")
 PARAM(conns_max, NUMBER, NULL, LIMIT_CONNS_MAX, 1, 4096, "N",

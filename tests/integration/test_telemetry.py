@@ -5,11 +5,12 @@ import os
 import pathlib
 import re
 import signal
+import sqlite3
 import statistics
 import subprocess
 import tempfile
 
-from support.collector import Collector, Silence
+from support.collector import Collector, Nonsense, Silence
 from support.souk import (BINARY, ROOT, Network, Node, figure, free_port,
                           record, run, wait_until)
 
@@ -186,6 +187,55 @@ TREE = {
     "kad.get": {"souk.get"}, "kad.rpc": {"kad.put", "kad.get"},
     "conn.upgrade": {"conn.dial"},
     "node.bootstrap": {None}, "gossip.receive": {None}, "conn.dial": {None},
+}
+# Which test sees which span end how; the outcomes that a span can have.
+ENDS = {
+    SERVER: {"ok": "a_search_is_told_to_its_last_peer",
+             "not_found": "a_get_is_told_to_its_last_question",
+             "timeout": "who_does_not_answer_is_told_of",
+             "error": "what_is_refused_says_why"},
+    "souk.search": {"ok": "a_search_is_told_to_its_last_peer",
+                    "incomplete": "who_does_not_answer_is_told_of"},
+    "souk.search.local": {"ok": "a_search_is_told_to_its_last_peer"},
+    "souk.search.peer": {
+        "ok": "a_search_is_told_to_its_last_peer",
+        "timeout": "who_does_not_answer_is_told_of",
+        "error": "unit a_search_of_who_left_is_told_as_answered"},
+    "souk.publish": {"ok": "a_publish_is_told_to_its_last_question",
+                     "error": "what_is_refused_says_why"},
+    "souk.validate": {"ok": "a_publish_is_told_to_its_last_question",
+                      "error": "what_is_refused_says_why"},
+    "souk.store.commit": {"ok": "a_publish_is_told_to_its_last_question",
+                          "timeout": "a_store_that_does_not_answer_is_told_of",
+                          "error": "what_is_refused_says_why"},
+    "kad.put": {"ok": "a_publish_is_told_to_its_last_question",
+                "timeout": "unit a_put_that_nobody_answers_ends_as_a_timeout",
+                "error": "unit a_put_that_nobody_takes_is_told_as_done"},
+    "gossip.publish": {"ok": "a_publish_is_told_to_its_last_question"},
+    "souk.get": {"ok": "a_get_is_told_to_its_last_question",
+                 "not_found": "a_get_is_told_to_its_last_question",
+                 "incomplete": "who_does_not_answer_is_told_of"},
+    "kad.get": {"ok": "a_get_is_told_to_its_last_question",
+                "timeout": "who_does_not_answer_is_told_of",
+                "error": "unit without_a_peer_operations_are_told_as_done"},
+    "kad.rpc": {"ok": "a_get_is_told_to_its_last_question",
+                "timeout": "who_does_not_answer_is_told_of",
+                "error":
+                    "unit an_answer_that_is_malformed_is_told_as_a_good_one"},
+    "node.bootstrap": {
+        "ok": "connecting_is_told",
+        "timeout": "unit joining_who_stays_unknown_is_told_as_done",
+        "error": "connecting_is_told"},
+    "gossip.receive": {
+        "ok": "a_publish_is_told_to_its_last_question",
+        "error": "unit gossip_that_is_no_record_is_told_as_received"},
+    "conn.dial": {"ok": "connecting_is_told",
+                  "timeout": "unit a_dial_that_nobody_takes_ends_at_its_time",
+                  "error": "connecting_is_told"},
+    "conn.upgrade": {
+        "ok": "connecting_is_told",
+        "timeout": "unit an_upgrade_that_never_ends_is_told_as_cancelled",
+        "error": "connecting_is_told"},
 }
 PROXIED = ("--trusted-proxies", "127.0.0.1")
 STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
@@ -396,6 +446,41 @@ def what_is_refused_says_why():
                 "souk.store.commit", "version-exists")
 
 
+def every_end_of_a_span_has_a_test():
+    assert set(ENDS) == {SERVER, *TREE}, set(ENDS) ^ {SERVER, *TREE}
+    unit = (ROOT / "tests/unit/node_trace_test.c").read_text()
+    for span, ends in ENDS.items():
+        for outcome, where in ends.items():
+            kind, _, case = where.rpartition(" ")
+            there = (f"cmocka_unit_test({case})" in " ".join(unit.split())
+                     .replace("( ", "(") if kind else case in globals())
+            assert there, f"{span} {outcome}: no {where}"
+
+
+def a_store_that_does_not_answer_is_told_of():
+    with traced_network(1, private=False) as (net, collector):
+        other = sqlite3.connect(net[0].dir / "souk.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            asker = Asker(net[0], collector)
+            trace, parent, answer = asker.ask(
+                "POST", "/api/v1/packages?timeout=200ms", record("org/slow"))
+            answer.problem(503, "busy")
+            server = asker.server_span(trace, parent,
+                                       "POST /api/v1/packages", 503)
+            assert server["outcome"] == "error" and server.failed, server
+            assert server["error.type"] == "busy", server
+            publish, = asker.under(server, "souk.publish")
+            commit, = asker.under(publish, "souk.store.commit")
+            assert publish["outcome"] == "error" and publish.failed, publish
+            assert publish["error.type"] == "busy", publish
+            assert commit["outcome"] == "timeout" and commit.failed, commit
+            assert commit["error.type"] == "timeout", commit
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+
+
 def who_does_not_answer_is_told_of():
     with traced_network(3) as (net, collector):
         net[0].publish("org/lib", wait="quorum")
@@ -603,6 +688,44 @@ def without_libcurl_a_node_says_so_and_serves():
         assert not collector.requests
 
 
+# What collectors have said, and what nobody should.
+NONSENSE = (
+    b"", b"\0" * 70000, b"HTTP/1.1", b"HTTP/1.1 200\r\n",
+    b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n\x0a\x02\x08\x01",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100000,
+    b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Later\r\nRetry-After: 99999999999999999999\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    b"HTTP/1.1 400 Bad\r\nContent-Length: 2000000\r\n\r\n" +
+    b"x" * 2000000,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n\x0a\x0b\x08" +
+    b"\xff" * 9 + b"\x01",  # fewer than none were refused
+)
+
+
+def a_collector_that_talks_nonsense_harms_nobody():
+    with Nonsense(NONSENSE) as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+               "OTEL_BSP_SCHEDULE_DELAY": "20",
+               "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
+               "OTEL_BSP_EXPORT_TIMEOUT": "1000"}
+        with Node(args=["--standalone"], env=env) as node:
+            def more():
+                node.get("/api/v1/search").expect(200)
+                return collector.said >= 2 * len(NONSENSE)
+
+            wait_until(more, lambda: f"{collector.said} answers", 90)
+            assert any("spans are not taken" in line for line in node.lines)
+            ended = ("souk_spans_exported_total", "souk_spans_dropped_total")
+            wait_until(lambda: all(scrape(node).sum(name) for name in ended),
+                       lambda: scrape(node).text, 10)
+            assert node.memory_kib() < 64 << 10
+
+
 # ---- Speed. ----
 
 # From the hot cache, where a request is cheapest and a span would show most.
@@ -733,10 +856,13 @@ if __name__ == "__main__":
          a_publish_is_told_to_its_last_question,
          a_search_is_told_to_its_last_peer,
          a_get_is_told_to_its_last_question, what_is_refused_says_why,
+         every_end_of_a_span_has_a_test,
+         a_store_that_does_not_answer_is_told_of,
          who_does_not_answer_is_told_of, connecting_is_told,
          the_environment_is_obeyed, what_waits_is_sent_at_the_end,
          what_a_collector_does_not_take_is_counted,
          libcurl_is_carried_by_who_has_a_collector_only,
          without_libcurl_a_node_says_so_and_serves,
+         a_collector_that_talks_nonsense_harms_nobody,
          a_collector_that_is_away_slows_nobody_down,
          a_collector_that_is_away_slows_no_market_down])

@@ -6,7 +6,9 @@ official messages, which know nothing of souk.
         node = Node(env=collector.environment())
         span = collector.wait(lambda s: s.name == "souk.search")
 """
+import contextlib
 import http.server
+import re
 import socket
 import threading
 
@@ -162,3 +164,47 @@ class Silence:
         self.socket.close()
         for connection in self.kept:
             connection.close()
+
+
+class Nonsense:
+    """Answers each request with the next of |answers|, then hangs up."""
+
+    def __init__(self, answers):
+        self.answers, self.said = answers, 0
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        return self
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(5)
+                self._take(connection)
+                connection.sendall(self.answers[self.said %
+                                                len(self.answers)])
+            self.said += 1
+
+    @staticmethod
+    def _take(connection):
+        """One request, whole, so that what is said is heard."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536) or b"\r\n\r\n"
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.I)
+        left = int(length[1]) - len(body) if length else 0
+        while left > 0:
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            left -= len(piece)
+
+    def __exit__(self, *_):
+        self.socket.close()
