@@ -18,21 +18,40 @@ EIGHT = 8
 
 
 def souk_bulk(count, streams):
-    """MB/s of souk's connection to itself, over that many streams."""
+    """MB/s of souk's connection to itself, over that many streams, and the
+    CPU of both ends, s/GB."""
     with bulk.listening() as other:
         each = count // streams
+        before = cpu_s(other["pid"])
         told = bulk.dial(other["listen"], each, each, streams, streams)
-    return 2 * each * streams / 1e6 / told["seconds"]
+        cpu = told["cpu_seconds"] + cpu_s(other["pid"]) - before
+    moved = 2 * each * streams
+    return moved / 1e6 / told["seconds"], cpu / (moved / 1e9)
 
 
 def their_bulk(kind, count, streams):
     with Stranger(kind.name) as one, Stranger(kind.name) as other:
         one.do("dial", address=other.address)
         each = count // streams
+        before = one.cpu_s() + other.cpu_s()
         told = one.do("streams", 600, peer=other.id, count=streams,
                       concurrent=streams, bytes=each)
+        cpu = one.cpu_s() + other.cpu_s() - before
         assert told["good"] == streams, told
-    return 2 * each * streams / 1e6 / told["seconds"]
+    moved = 2 * each * streams
+    return moved / 1e6 / told["seconds"], cpu / (moved / 1e9)
+
+
+def beside(figures, group, kind, runs, names, how):
+    """A row of theirs, one of souk's and their ratio, for each figure of what
+    runs() has given by turns: the medians."""
+    for i, (what, unit) in enumerate(names):
+        ours = percentile([mine[i] for mine, _ in runs], 0.5)
+        theirs = percentile([their[i] for _, their in runs], 0.5)
+        figures.add(group, f"{what}, {kind.library}", unit, theirs, how)
+        figures.add(group, f"{what}, souk, by turns with it", unit, ours, how)
+        figures.add(group, f"{what}, souk / {kind.library}", "ratio",
+                    ours / theirs, "the two above")
 
 
 def throughput(figures, size):
@@ -42,16 +61,12 @@ def throughput(figures, size):
         name = "one stream" if streams == 1 else f"{streams} streams"
         for kind in KINDS.values():
             # By turns, so that both meet the same machine.
-            pairs = [(souk_bulk(count // kind.slower, streams),
-                      their_bulk(kind, count // kind.slower, streams))
-                     for _ in range(size["rounds"])]
-            ours = percentile([pair[0] for pair in pairs], 0.5)
-            theirs = percentile([pair[1] for pair in pairs], 0.5)
-            figures.add("bulk", f"{name}, {kind.library}", "MB/s", theirs, how)
-            figures.add("bulk", f"{name}, souk, by turns with it", "MB/s",
-                        ours, how)
-            figures.add("bulk", f"{name}, souk / {kind.library}", "ratio",
-                        ours / theirs, "the two above")
+            runs = [(souk_bulk(count // kind.slower, streams),
+                     their_bulk(kind, count // kind.slower, streams))
+                    for _ in range(size["rounds"])]
+            beside(figures, "bulk", kind, runs,
+                   [(name, "MB/s"), (f"{name}, CPU of both ends", "s/GB")],
+                   how)
 
 
 def souk_handshakes(count):
@@ -81,19 +96,12 @@ def handshakes(figures, size):
     for kind in KINDS.values():
         if kind.name == "py":
             continue  # its identify is a part of every connection
-        ours, theirs = zip(*[(souk_handshakes(size["dials"]),
-                              their_handshakes(kind, size["dials"]))
-                             for _ in range(size["rounds"])])
-        for i, (what, unit) in enumerate((
-                ("handshakes", "1/s"), ("CPU of a handshake, both ends",
-                                        "µs"))):
-            mine = percentile([run[i] for run in ours], 0.5)
-            other = percentile([run[i] for run in theirs], 0.5)
-            figures.add("dials", f"{what}, {kind.library}", unit, other, how)
-            figures.add("dials", f"{what}, souk, by turns with it", unit,
-                        mine, how)
-            figures.add("dials", f"{what}, souk / {kind.library}", "ratio",
-                        mine / other, "the two above")
+        runs = [(souk_handshakes(size["dials"]),
+                 their_handshakes(kind, size["dials"]))
+                for _ in range(size["rounds"])]
+        beside(figures, "dials", kind, runs,
+               [("handshakes", "1/s"), ("CPU of a handshake, both ends",
+                                        "µs")], how)
 
 
 @contextlib.contextmanager
@@ -212,15 +220,10 @@ def gossip_alone(figures, size):
             continue
         with gossip_mesh("souk", count) as mine, \
                 gossip_mesh(kind.name, count) as others:
-            turns = [(gossip_of(a, size), gossip_of(b, size))
-                     for a, b in [(Spread(mine), Spread(others))]
-                     for _ in range(size["rounds"])]
-        for i, (what, unit) in enumerate(names):
-            ours = percentile([turn[0][i] for turn in turns], 0.5)
-            theirs = percentile([turn[1][i] for turn in turns], 0.5)
-            figures.add(group, f"{what}, {kind.library}", unit, theirs, how)
-            figures.add(group, f"{what}, souk, by turns with it", unit, ours,
-                        how)
+            ours, theirs = Spread(mine), Spread(others)
+            runs = [(gossip_of(ours, size), gossip_of(theirs, size))
+                    for _ in range(size["rounds"])]
+        beside(figures, group, kind, runs, names, how)
 
 
 def strangers(figures, size):

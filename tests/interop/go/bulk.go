@@ -92,12 +92,18 @@ func serve(s network.Stream) error {
 // bulk makes one transfer on a stream of its own.
 func (p *peer) bulk(ctx context.Context, other id.ID, out, in uint64) (object,
 	error) {
+	return p.move(ctx, other, out, in, [2][]byte{expected(out), expected(in)})
+}
+
+// move is bulk with the hashes of what goes and comes at hand.
+func (p *peer) move(ctx context.Context, other id.ID, out, in uint64,
+	hashes [2][]byte) (object, error) {
 	s, err := p.host.NewStream(ctx, other, bulkName)
 	if err != nil {
 		return nil, err
 	}
 	begun := time.Now()
-	result, err := transfer(s, out, in)
+	result, err := transfer(s, out, in, hashes)
 	if err != nil {
 		s.Reset()
 		return nil, err
@@ -106,7 +112,8 @@ func (p *peer) bulk(ctx context.Context, other id.ID, out, in uint64) (object,
 	return result, s.Close()
 }
 
-func transfer(s network.Stream, out, in uint64) (object, error) {
+func transfer(s network.Stream, out, in uint64, hashes [2][]byte) (object,
+	error) {
 	head := binary.BigEndian.AppendUint64(nil, out)
 	head = binary.BigEndian.AppendUint64(head, in)
 	if _, err := s.Write(head); err != nil {
@@ -123,8 +130,8 @@ func transfer(s network.Stream, out, in uint64) (object, error) {
 	if _, err := io.ReadFull(s, told); err != nil {
 		return nil, err
 	}
-	return object{"received": bytes.Equal(got, expected(in)),
-		"sent": bytes.Equal(told, expected(out))}, nil
+	return object{"received": bytes.Equal(got, hashes[1]),
+		"sent": bytes.Equal(told, hashes[0])}, nil
 }
 
 // many makes count transfers, so many of them at once.
@@ -135,11 +142,13 @@ func (p *peer) many(ctx context.Context, other id.ID, q *question) (object,
 	turns := make(chan struct{}, max(1, q.Concurrent))
 	results := make(chan error)
 	each := uint64(or(q.Bytes, 0))
+	hash := expected(each) // not while it is measured
 	begun := time.Now()
 	for range q.Count {
 		go func() {
 			turns <- struct{}{}
-			result, err := p.bulk(ctx, other, each, each)
+			result, err := p.move(ctx, other, each, each,
+				[2][]byte{hash, hash})
 			<-turns
 			if err == nil && !(result["received"] == true &&
 				result["sent"] == true) {
