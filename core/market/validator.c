@@ -30,9 +30,9 @@ struct validator {
     struct list used;      /* the one used last comes first */
     uint64_t hits, misses;
 
-    /* One value is asked about several times in a row: whether it is good, whose
-     * it is, which is better.  To compare bytes costs a hundredth of hashing
-     * them. */
+    /* One value is asked about several times in a row: whether it is good,
+     * whose it is, which is better.  To compare bytes costs a hundredth of
+     * hashing them. */
     struct buf last; /* empty: none */
     uint8_t last_hash[SHA256_LEN];
 };

@@ -23,6 +23,7 @@
 #include "crypto/hash.h"
 #include "host/system.h"
 #include "multi/peer_id.h"
+#include "noise/noise.h"
 #include "support/link.h"
 
 static const char *const protocols[] = {"/souk/test/bulk/1.0.0"};
@@ -257,12 +258,15 @@ static void on_event(void *owner, const struct conn_event *ev)
     }
 }
 
+static struct noise_static noise_key; /* as of a node: of all connections */
+
 static void start(struct side *d, int fd, bool is_dialer,
                   const struct ed25519_keypair *key,
                   const struct peer_id *expected)
 {
     struct conn_config config = {.is_dialer = is_dialer,
                                  .identity = key,
+                                 .static_key = &noise_key,
                                  .expected = expected,
                                  .protocols = protocols,
                                  .protocols_count = 1,
@@ -497,6 +501,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < PART; i++)
         part[i] = (uint8_t)(i % 251);
     ed25519_generate(&key, &rng_system);
+    noise_static_generate(&noise_key, &key, &rng_system);
     peer_id_from_ed25519(&self, key.pub);
     if (argc == 2 && strcmp(argv[1], "listen") == 0)
         return serve(&key, &self);
