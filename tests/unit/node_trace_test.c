@@ -406,7 +406,10 @@ static void a_search_of_who_left_is_told_as_answered(void **state)
         struct step *s;
 
         link = list_pop_front(&w.steps);
-        assert_non_null(link);
+        if (link == NULL) {
+            fail_msg("nobody is asked");
+            break;
+        }
         s = LIST_ENTRY(link, struct step, link);
         take(&w, s);
         free(s);
