@@ -17,6 +17,10 @@ from support.souk import wait_until                      # noqa: E402
 EIGHT = 8
 
 
+def cpu_of(*peers):
+    return sum(cpu_s(peer.process.pid) for peer in peers)
+
+
 def souk_bulk(count, streams):
     """MB/s of souk's connection to itself, over that many streams, and the
     CPU of both ends, s/GB."""
@@ -33,10 +37,10 @@ def their_bulk(kind, count, streams):
     with Stranger(kind.name) as one, Stranger(kind.name) as other:
         one.do("dial", address=other.address)
         each = count // streams
-        before = one.cpu_s() + other.cpu_s()
+        before = cpu_of(one, other)
         told = one.do("streams", 600, peer=other.id, count=streams,
                       concurrent=streams, bytes=each)
-        cpu = one.cpu_s() + other.cpu_s() - before
+        cpu = cpu_of(one, other) - before
         assert told["good"] == streams, told
     moved = 2 * each * streams
     return moved / 1e6 / told["seconds"], cpu / (moved / 1e9)
@@ -83,9 +87,9 @@ def their_handshakes(kind, count):
             Stranger(kind.name, bare=True) as other:
         # What is compiled when it is first needed is so by then.
         one.do("dials", address=other.address, count=max(1, count // 10))
-        before = one.cpu_s() + other.cpu_s()
+        before = cpu_of(one, other)
         took = one.do("dials", 600, address=other.address, count=count)
-        cpu = one.cpu_s() + other.cpu_s() - before
+        cpu = cpu_of(one, other) - before
     return count / took["seconds"], cpu / count * 1e6
 
 
@@ -192,7 +196,7 @@ class Spread:
         return time.perf_counter() - begun
 
     def cpu(self):
-        return sum(cpu_s(peer.process.pid) for peer in self.peers)
+        return cpu_of(*self.peers)
 
 
 def gossip_of(spread, size):

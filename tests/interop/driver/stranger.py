@@ -7,7 +7,6 @@
 import base64
 import itertools
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -157,11 +156,6 @@ class Stranger:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
         return 0
-
-    def cpu_s(self):
-        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")")[1]
-        ticks = sum(map(int, fields.split()[11:13]))
-        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Stream:
