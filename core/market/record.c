@@ -170,6 +170,32 @@ static enum err hash_content_of(struct record *r)
     return err;
 }
 
+/* `souk` comes right before `stats`, unless somebody's own member is between.
+ */
+static bool is_between(const json_t *json)
+{
+    json_t *o = (json_t *)(uintptr_t)json; /* jansson iterates non-const */
+
+    for (void *it = json_object_iter(o); it != NULL;
+         it = json_object_iter_next(o, it)) {
+        const char *key = json_object_iter_key(it);
+
+        if (jcs_key_cmp(key, "souk") > 0 && jcs_key_cmp(key, "stats") < 0)
+            return true;
+    }
+    return false;
+}
+
+static void find_souk(struct record *r, const struct marks *marks)
+{
+    const struct jcs_mark *souk = &marks->at[MARK_SOUK];
+
+    r->souk_len = souk->end - souk->start;
+    r->souk_at = souk->start;
+    if (souk->end == 0 && !is_between(r->json))
+        r->souk_at = marks->at[MARK_STATS].start;
+}
+
 /* Write the canonical bytes. */
 static enum err settle(struct record *r, struct marks *marks)
 {
@@ -183,6 +209,7 @@ static enum err settle(struct record *r, struct marks *marks)
         r->signature_at = signature->start - 1;
         r->signature_len = signature->end - r->signature_at;
     }
+    find_souk(r, marks);
     r->is_complete = true;
     return OK;
 }
@@ -519,8 +546,7 @@ static enum err insert_signature(struct record *r, size_t at, const char *text)
 }
 
 static enum err put_signature(struct record *r,
-                              const struct ed25519_keypair *key,
-                              const struct marks *marks)
+                              const struct ed25519_keypair *key, size_t at)
 {
     char text[2 * ED25519_SIG_LEN];
     uint8_t sig[ED25519_SIG_LEN];
@@ -534,7 +560,43 @@ static enum err put_signature(struct record *r,
     buf_release(&message);
     TRY(err);
     (void)base_encode(BASE64URL, SPAN_OF(sig), text, sizeof(text));
-    return insert_signature(r, marks->at[MARK_SEQUENCE].end, text);
+    return insert_signature(r, at, text);
+}
+
+/* The bytes of |r| with another |souk|; |*at| is where its sequence ends. */
+static enum err splice(const struct record *r, const json_t *souk,
+                       struct buf *out, size_t *at)
+{
+    struct jcs_mark sequence = {"sequence", 0, 0};
+    struct jcs_options options = {&sequence, 1, false};
+    struct span before = buf_span(&r->bytes), after = before;
+
+    before.len = r->souk_at;
+    (void)span_take(&after, r->souk_at + r->souk_len);
+    TRY(buf_put(out, before));
+    TRY(buf_put_str(out, "\"souk\":"));
+    *at = buf_len(out);
+    TRY(jcs_write_with(souk, &options, out));
+    *at += sequence.end;
+    if (r->souk_len == 0)
+        TRY(buf_put_u8(out, ','));
+    return buf_put(out, after);
+}
+
+/* What is to be signed: most of it is written already. */
+static enum err write_sealed(const struct record *r, struct record *out,
+                             size_t *at)
+{
+    struct marks marks;
+    enum err err;
+
+    if (r->souk_at > 0) {
+        err = splice(r, json_object_get(out->json, "souk"), &out->bytes, at);
+        return err == OK || err == ERR_NOMEM ? err : ERR_RECORD_SIZE;
+    }
+    err = write_marked(out->json, false, &marks, &out->bytes);
+    *at = marks.at[MARK_SEQUENCE].end;
+    return err;
 }
 
 /* What a seal does not change, and what it says; the hash of the bytes follows
@@ -562,7 +624,7 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
 {
     json_t *json = (json_t *)(uintptr_t)r->json; /* only its count changes */
     struct peer_id publisher;
-    struct marks marks;
+    size_t at = 0;
     enum err err;
 
     *out = (struct record){0};
@@ -574,10 +636,10 @@ static enum err sign(const struct record *r, const struct record_seal *seal,
                             seal_to_json(r, seal, &publisher, listed)) != 0)
         err = ERR_NOMEM;
     else
-        err = write_marked(out->json, false, &marks, &out->bytes);
+        err = write_sealed(r, out, &at);
     if (err == OK) {
         lift_sealed(out, r, seal, &publisher);
-        err = put_signature(out, key, &marks);
+        err = put_signature(out, key, at);
     }
     if (err != OK)
         record_release(out);

@@ -96,6 +96,9 @@ struct record {
     struct buf bytes;
     /* Where `,"signature":"…"` is in |bytes|, and its length. */
     size_t signature_at, signature_len;
+    /* Where `"souk":{…}` is in |bytes|, or belongs (the length is 0 then); 0:
+     * it is not known. */
+    size_t souk_at, souk_len;
 };
 
 /* Once a process, before the first record: let jansson abort when memory ends,

@@ -1004,6 +1004,62 @@ a_large_record_cannot_be_signed_for_its_list_of_versions(void **state)
     free(text);
 }
 
+static void a_seal_stands_elsewhere_than_its_name_says(void **state)
+{
+    static const char *const members[] = {
+        "",
+        ",\"soul\":[1]",
+        ",\"soukx\":{}",
+        ",\"spam\":{\"souk\":1,\"sequence\":2}",
+        ",\"stat\":\"\"",
+        ",\"sotto\":0,\"statsx\":0,\"zz\":0",
+        ",\"souk\":{\"artifact\":{\"cid\":"
+        "\"bafkreidgvpkjawlxz6sffxzwgooowe5yt7i6ws"
+        "yg236mfoks77nywkptdq\",\"size\":1}}",
+        ",\"souk\":{\"artifact\":{\"cid\":"
+        "\"bafkreidgvpkjawlxz6sffxzwgooowe5yt7i6ws"
+        "yg236mfoks77nywkptdq\",\"size\":1}},\"spam\":1"};
+    struct ed25519_keypair key = fixture_key(1);
+    struct record_version only = {{1, 0, 0, ""}, false};
+    struct record_seal seal = {
+        .sequence = 3, .versions = &only, .version_count = 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+        struct record input, r, again;
+        char text[512];
+        int n =
+            snprintf(text, sizeof(text),
+                     "{\"id\":\"ns/name\",\"version\":\"1.0.0\",\"metadata\":"
+                     "{\"custom_fields\":{}}%s}",
+                     members[i]);
+
+        assert_ok(record_parse(&input, SPAN(text, (size_t)n), RECORD_INPUT,
+                               &mem_libc, NULL));
+        assert_ok(record_complete(&input, FIXTURE_WALL, NULL));
+        assert_ok(record_sign(&input, &seal, &key, &r));
+        /* Parsing writes what it understood in canonical form. */
+        assert_ok(record_parse(&again, buf_span(&r.bytes), RECORD_SIGNED_ONLY,
+                               &mem_libc, NULL));
+        assert_true(span_eq(buf_span(&r.bytes), buf_span(&again.bytes)));
+        assert_ok(record_verify(&again));
+        assert_memory_equal(r.hash, again.hash, sizeof(r.hash));
+        assert_memory_equal(r.content_hash, again.content_hash, sizeof(r.hash));
+        record_release(&r);
+        /* … and once more, in place of the seal that is there. */
+        seal.sequence++;
+        assert_ok(record_sign(&again, &seal, &key, &r));
+        record_release(&again);
+        assert_ok(record_parse(&again, buf_span(&r.bytes), RECORD_SIGNED_ONLY,
+                               &mem_libc, NULL));
+        assert_true(span_eq(buf_span(&r.bytes), buf_span(&again.bytes)));
+        assert_ok(record_verify(&again));
+        record_release(&again);
+        record_release(&r);
+        record_release(&input);
+    }
+}
+
 static void the_artifact_is_lost_or_an_old_seal_kept(void **state)
 {
     struct ed25519_keypair key = fixture_key(1), other = fixture_key(2);
@@ -1346,6 +1402,7 @@ int main(void)
             a_head_lists_more_than_128_versions_or_counts_them_wrongly),
         cmocka_unit_test(
             a_large_record_cannot_be_signed_for_its_list_of_versions),
+        cmocka_unit_test(a_seal_stands_elsewhere_than_its_name_says),
         cmocka_unit_test(the_artifact_is_lost_or_an_old_seal_kept),
         cmocka_unit_test(the_same_publish_is_not_recognised_or_another_one_is),
         cmocka_unit_test(selection_is_not_a_total_order),
