@@ -101,6 +101,8 @@ static void gather(struct host *h, struct usages *out)
         (struct usage){HELD_MAX, h->held_count, h->held_refused};
     out->of[USAGE_CATALOGUE_BYTES] =
         (struct usage){s.others_bytes_max, s.others_bytes, s.evicted};
+    out->of[USAGE_SEARCH_LISTS] =
+        (struct usage){s.lists_bytes_max, s.lists_bytes, s.lists_refused};
     out->of[USAGE_CATALOGUE_VERSIONS] =
         (struct usage){STORE_VERSIONS_MAX, 0, s.versions_refused};
     out->of[USAGE_FDS] = (struct usage){.refused = h->descriptors_refused};

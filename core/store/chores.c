@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "store/catalogue.h"
+#include "store/fill.h"
 #include "store/perform.h"
 
 #define EXPIRE_EVERY_MS ((wall_ms)60 * 1000)
@@ -228,8 +229,8 @@ static enum err read_words(struct store *s, struct word_counts *w, bool has_row)
         }
         snprintf(w->last, sizeof(w->last), "%s", word);
         postings += packages;
-        /* Facets are no words. */
-        if (packages >= COMMON_WORD_MIN && (uint8_t)word[0] != 0xee &&
+        if (packages >= COMMON_WORD_MIN &&
+            strncmp(word, HEAD_MARK, strlen(HEAD_MARK)) != 0 &&
             strlen(word) < sizeof(w->last)) {
             struct word_count *c = &w->list[w->count++];
 
@@ -269,20 +270,33 @@ static enum err count_batch(struct store *s, struct word_counts *w)
 static enum err count(struct store *s, wall_ms wall, bool *more)
 {
     struct word_counts *w = mem_new(s->mem, sizeof(*w));
-    enum err err = count_batch(s, w);
+    enum err err;
 
+    if (s->chores.word[0] == '\0')
+        s->chores.counted = s->tally.listed;
+    err = count_batch(s, w);
     *more = !w->is_end;
     if (*more) {
         memcpy(s->chores.word, w->last, sizeof(s->chores.word));
     } else {
         s->chores.word[0] = '\0';
         s->chores.count_due = wall + COUNT_EVERY_MS;
+        fill_start(s);
     }
     mem_free(s->mem, w);
     return err;
 }
 
 /* ---- One step. ---- */
+
+/* Counts are of use while the catalogue is much as it was. */
+static bool is_count_due(const struct store *s, wall_ms wall)
+{
+    const struct chores *c = &s->chores;
+
+    return wall >= c->count_due || c->word[0] != '\0' ||
+           s->tally.listed > c->counted + c->counted / 2 + COUNT_GROWTH_MIN;
+}
 
 static enum err do_chore(struct store *s, wall_ms wall, bool *more)
 {
@@ -295,8 +309,10 @@ static enum err do_chore(struct store *s, wall_ms wall, bool *more)
     TRY(rejudge(s, wall, more));
     if (*more)
         return OK;
-    if (wall >= c->count_due)
+    if (is_count_due(s, wall))
         return count(s, wall, more);
+    if (fill_is_due(s))
+        return fill_step(s, more);
     if (wall >= c->quality_due)
         return place(s, wall, more);
     return c->is_unmerged ? listing_merge(s, more) : OK;
@@ -306,8 +322,8 @@ static bool is_any_due(const struct store *s, wall_ms wall)
 {
     const struct chores *c = &s->chores;
 
-    return is_over(s) || wall >= c->expiry_due || wall >= c->count_due ||
-           wall >= c->quality_due || c->is_unmerged;
+    return is_over(s) || wall >= c->expiry_due || is_count_due(s, wall) ||
+           fill_is_due(s) || wall >= c->quality_due || c->is_unmerged;
 }
 
 enum err store_maintain(struct store *s, wall_ms wall, bool *more)

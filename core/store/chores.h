@@ -11,7 +11,8 @@
  *      rejudge   packages of a namespace whose owner changed
  *      place     packages whose static quality changed move to their new slot
  *      count     how many packages the common words are in
- *      merge     segments of the index that many commits left             */
+ *      merge     segments of the index that many commits left
+ *      fill      the commonest words' lists, in memory (fill.h)             */
 enum {
     CHORE_EXPIRE_MAX = 512,  /* rows a step */
     CHORE_EVICT_MAX = 64,    /* packages a step */
@@ -19,6 +20,7 @@ enum {
     CHORE_WORDS_MAX = 2000,
     CHORE_POSTINGS_MAX = 50000,
     COMMON_WORD_MIN = 100, /* packages; rarer words are not counted */
+    COUNT_GROWTH_MIN = 256,
 };
 
 /* Compare the operator's trust with that of the last time. */

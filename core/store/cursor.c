@@ -4,7 +4,7 @@
 #include "crypto/hash.h"
 #include "multi/base.h"
 
-enum { CURSOR_VERSION = 1, CURSOR_BYTES_MAX = 200 };
+enum { CURSOR_VERSION = 2, CURSOR_BYTES_MAX = 200 };
 
 struct packer {
     uint8_t bytes[CURSOR_BYTES_MAX];
@@ -104,7 +104,7 @@ static bool unpack(struct span s, uint64_t mark, struct cursor *c)
 
     if (!span_u8(&s, &version) || version != CURSOR_VERSION ||
         !take_u64(&s, &whose) || whose != mark || !span_u8(&s, &phase) ||
-        phase < CURSOR_RANKED || phase > CURSOR_SORTED ||
+        phase < CURSOR_RANKED || phase > CURSOR_WHOLE ||
         !take_i64(&s, &c->wall) || !take_u64(&s, &c->total) ||
         !span_u8(&s, &exact) || !span_u8(&s, &c->rank) ||
         !take_u64(&s, &bits) || !take_i64(&s, &c->slot) ||

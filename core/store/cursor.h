@@ -12,6 +12,7 @@ enum cursor_phase {
     CURSOR_RANKED, /* among the ranked candidates, by (rank, value, slot) */
     CURSOR_STATIC, /* behind them, by slot */
     CURSOR_SORTED, /* by the key of q->sort, then slot */
+    CURSOR_WHOLE,  /* among all matches, by (rank, value, slot) */
 };
 
 struct cursor {
@@ -20,7 +21,7 @@ struct cursor {
     uint64_t total; /* of the first page */
     bool total_is_exact;
     uint8_t rank;
-    double value;
+    double value; /* the text's score */
     int64_t slot;
     int64_t key;          /* SORT_RECENT, SORT_DOWNLOADS */
     struct package_id id; /* SORT_NAME */

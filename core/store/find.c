@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/find.h"
 
+#include "store/whole.h"
+
+struct match_facts match_facts_of(const struct store *s)
+{
+    int64_t packages = atomic_load(&s->shown.listed);
+    int64_t words = atomic_load(&s->shown.words);
+
+    return (struct match_facts){
+        .packages = (uint64_t)packages,
+        .average = packages > 0 ? (double)words / (double)packages : 1,
+        .postings = s->postings,
+    };
+}
+
 /* ---- By relevance: the ranked, then the rest. ---- */
 
 /* Those behind the last page's end, to the front. */
 static size_t keep_behind(const struct cursor *at, struct ranking *r)
 {
     struct candidate end = {
-        .slot = at->slot, .value = at->value, .rank = at->rank};
+        .slot = at->slot, .text = at->value, .rank = at->rank};
     size_t kept = 0;
 
     if (at->phase != CURSOR_RANKED)
@@ -29,7 +43,7 @@ static void take_ranked(struct finding *f, struct ranking *r)
                                              .text = c->text,
                                              .at = {.phase = CURSOR_RANKED,
                                                     .rank = c->rank,
-                                                    .value = c->value,
+                                                    .value = c->text,
                                                     .slot = c->slot}};
     }
 }
@@ -74,7 +88,12 @@ static enum err take_static(struct finding *f, int64_t after,
 static enum err find_relevant(struct finding *f)
 {
     struct ranking *r = &f->reader->ranking;
+    bool did;
 
+    TRY(whole_find(f, &did));
+    if (did)
+        return OK;
+    TRY(match_express(&f->match, f->query));
     if (!f->match.has_words)
         return take_static(f, 0, NULL);
     TRY(ranking_build(r, &f->reader->db, f->query, &f->match));
@@ -119,10 +138,12 @@ enum err find_page(struct finding *f)
         f->total_is_exact = true;
         return OK;
     }
-    if (f->query->sort == SORT_RELEVANCE)
+    if (f->query->sort == SORT_RELEVANCE) {
         TRY(find_relevant(f));
-    else
+    } else {
+        TRY(match_express(&f->match, f->query));
         TRY(find_sorted(f));
+    }
     if (f->start.phase != CURSOR_START) {
         f->total = f->start.total;
         f->total_is_exact = f->start.total_is_exact;

@@ -21,6 +21,7 @@ struct finding {
     struct cursor start;
     struct match match;
     size_t want; /* one more than the page holds, to know of a next one */
+    bool wants_facets;
     struct found list[READER_LIMIT_MAX + 1];
     size_t count;
     uint64_t total;
@@ -29,6 +30,8 @@ struct finding {
 
 MUST_USE
 enum err find_page(struct finding *f);
+/* What |store| knows of its catalogue. */
+struct match_facts match_facts_of(const struct store *s);
 /* By q->sort, other than relevance. */
 MUST_USE
 enum err find_sorted(struct finding *f);

@@ -8,6 +8,7 @@
 #include "store/cache.h"
 #include "store/db.h"
 #include "store/listing.h"
+#include "store/postings.h"
 #include "store/store.h"
 #include "tbl/network.h"
 
@@ -21,6 +22,7 @@ struct tally {
     int64_t next_slot;
     int64_t packages;
     int64_t listed; /* packages with a live version */
+    int64_t words;  /* of their texts */
     int64_t versions;
     int64_t own;
     int64_t outbox;
@@ -31,8 +33,8 @@ struct tally {
 
 /* The last commit's, for other threads. */
 struct shown {
-    _Atomic int64_t packages, listed, versions, own, outbox, others_bytes,
-        evicted, refused, failures;
+    _Atomic int64_t packages, listed, words, versions, own, outbox,
+        others_bytes, evicted, refused, failures;
     /* Counted as they happen, whatever becomes of the transaction. */
     _Atomic int64_t outbox_refused, versions_refused;
     _Atomic bool writes;
@@ -47,6 +49,12 @@ struct chores {
     bool is_owed;     /* a namespace is to be judged anew: soon */
     bool is_unmerged; /* the index has had new segments */
     char word[256];   /* common words were counted up to this one */
+    int64_t counted;  /* packages listed when that began */
+    /* Of lists in memory (fill.h): what is to be done, and up to where it is.
+     */
+    enum fill_step { FILL_NOTHING, FILL_SLOTS, FILL_WORDS, FILL_LISTS } fill;
+    bool is_filled;
+    int64_t fill_key, fill_slot;
 };
 
 struct store {
@@ -61,6 +69,8 @@ struct store {
     size_t trust_count;
     int64_t others_bytes_max, outbox_max;
     struct cache *cache;
+    struct tokens *tokens;
+    struct postings *postings;
     const struct log *log;
     const struct mem *mem;
     bool is_synced; /* commits wait for the disk now */

@@ -18,6 +18,7 @@ struct index_op {
     bool is_delete;
     bool is_borrowed; /* |doc| */
     struct doc doc;
+    struct posting_hits hits; /* of |doc| */
 };
 
 enum {
@@ -222,7 +223,7 @@ static void doc_changed(struct store *s, const struct doc *doc)
 
 /* ---- Writes to the index, kept until just before the commit. ---- */
 
-/* The texts of |op| move, unless it fails. */
+/* What belongs to |op| moves, unless it fails. */
 static enum err ops_add(struct store *s, struct index_op *op)
 {
     struct index_ops *ops = &s->ops;
@@ -239,6 +240,7 @@ static enum err ops_add(struct store *s, struct index_op *op)
     op->order = ops->count;
     ops->list[ops->count++] = *op;
     op->doc = (struct doc){0};
+    op->hits = (struct posting_hits){0};
     return OK;
 }
 
@@ -249,6 +251,7 @@ void index_ops_truncate(struct store *s, size_t count)
 
         if (!op->is_borrowed)
             mem_free(s->mem, op->doc.text);
+        posting_hits_release(s->postings, &op->hits);
     }
 }
 
@@ -286,7 +289,6 @@ enum err listing_index(struct store *s)
     }
     for (size_t i = 0; i < s->ops.count; i++)
         TRY(op_do(&s->db, &s->ops.list[i]));
-    index_ops_truncate(s, 0);
     return OK;
 }
 
@@ -310,6 +312,48 @@ enum err listing_merge(struct store *s, bool *more)
     *more = sqlite3_total_changes64(s->db.handle) - before >= 2;
     s->chores.is_unmerged = *more;
     return OK;
+}
+
+static int change_cmp(const void *a, const void *b)
+{
+    int64_t x = slot_order(((const struct posting_change *)a)->slot);
+    int64_t y = slot_order(((const struct posting_change *)b)->slot);
+
+    return (x > y) - (x < y);
+}
+
+/* All that were listed to the front, the others behind them. */
+static void tell_changes(struct store *s, struct posting_change *changes)
+{
+    const struct index_ops *ops = &s->ops;
+    size_t listed = 0, dropped = ops->count;
+
+    for (size_t i = 0; i < ops->count; i++) {
+        const struct index_op *op = &ops->list[i];
+
+        changes[op->is_delete ? --dropped : listed++] =
+            (struct posting_change){op->slot, &op->hits};
+    }
+    qsort(changes, listed, sizeof(*changes), change_cmp);
+    postings_apply(s->postings, changes, listed, changes + dropped,
+                   ops->count - dropped);
+}
+
+void listing_indexed(struct store *s)
+{
+    struct posting_change *changes = NULL;
+
+    if (s->ops.count == 0)
+        return;
+    if (postings_state(s->postings) != POSTINGS_EMPTY) {
+        changes = mem_try(s->mem, NULL, s->ops.count * sizeof(*changes));
+        if (changes != NULL)
+            tell_changes(s, changes);
+        else
+            postings_clear(s->postings);
+        mem_free(s->mem, changes);
+    }
+    index_ops_truncate(s, 0);
 }
 
 /* ---- The summary. ---- */
@@ -455,25 +499,9 @@ static int quality_class(const struct listing_source *source,
                  (SLOT_QUALITY_MAX + 0.999));
 }
 
-static int length_class(size_t len)
-{
-    int class = (int)(4 * log2((double)len + 1));
-
-    return class < 1 << SLOT_LENGTH_BITS ? class : (1 << SLOT_LENGTH_BITS) - 1;
-}
-
 static bool is_near(int a, int b)
 {
     return a - b <= 1 && b - a <= 1;
-}
-
-static int64_t new_slot(struct store *s, int quality, int length)
-{
-    int64_t order = s->tally.next_slot++;
-
-    return (int64_t)(SLOT_QUALITY_MAX - quality)
-               << (SLOT_ORDER_BITS + SLOT_LENGTH_BITS) |
-           order << SLOT_LENGTH_BITS | length;
 }
 
 bool listing_is_misplaced(const struct listing_source *source,
@@ -483,17 +511,17 @@ bool listing_is_misplaced(const struct listing_source *source,
                     quality_class(source, head, wall));
 }
 
-/* A package moves only when it is off by more than one class. */
+/* A package moves when its text is another one, or it is off by more than one
+ * class. */
 static int64_t choose_slot(struct store *s, const struct listing_source *source,
-                           const struct record *head, size_t len, wall_ms wall)
+                           const struct record *head, bool is_same_text,
+                           size_t words, wall_ms wall)
 {
     int quality = quality_class(source, head, wall);
-    int length = length_class(len);
 
-    if (source->slot != 0 && is_near(slot_quality(source->slot), quality) &&
-        is_near(slot_length(source->slot), length))
+    if (is_same_text && is_near(slot_quality(source->slot), quality))
         return source->slot;
-    return new_slot(s, quality, length);
+    return slot_make(quality, s->tally.next_slot++, words);
 }
 
 /* ---- Rows. ---- */
@@ -544,30 +572,48 @@ static enum err write_row(struct store *s, const struct listing_source *source,
                   c[7], c[6], c[8], c[9], buf_span(&d->summary), c[5]);
 }
 
+static enum err read_hits(struct store *s, struct index_op *op)
+{
+    const char *c[LISTING_COLUMNS];
+
+    doc_columns(&op->doc, c);
+    return postings_read(s->postings, s->tokens, c, &op->hits);
+}
+
 static enum err put_draft(struct store *s, const struct listing_source *source,
                           const struct record *head,
                           const struct listing_draft *d, wall_ms wall,
-                          int64_t *slot)
+                          bool is_same_text, struct index_op *is)
 {
-    *slot = choose_slot(s, source, head, d->doc.len, wall);
+    TRY(read_hits(s, is));
+    is->slot = choose_slot(s, source, head, is_same_text, is->hits.words, wall);
     cache_changes_add(&s->changes, &d->words);
-    if (source->slot != 0 && *slot != source->slot)
+    if (source->slot != 0 && is->slot != source->slot)
         TRY(db_run(&s->db, SQL_LISTING_DELETE, "i", source->slot));
-    return write_row(s, source, head, *slot, d);
+    return write_row(s, source, head, is->slot, d);
+}
+
+/* What was indexed is no more. */
+static enum err add_drop(struct store *s, struct index_op *was)
+{
+    doc_changed(s, &was->doc);
+    if (postings_state(s->postings) != POSTINGS_EMPTY)
+        TRY(read_hits(s, was));
+    s->tally.words -= slot_words(was->slot);
+    return ops_add(s, was);
 }
 
 /* |is| takes the place of what was indexed at |slot|; 0: nothing was. */
 static enum err reindex(struct store *s, int64_t slot, struct index_op *was,
                         struct index_op *is)
 {
-    if (slot == 0) {
-        s->tally.listed++;
-        return ops_add(s, is);
-    }
-    if (slot == is->slot && doc_eq(&was->doc, &is->doc))
+    if (slot == is->slot)
         return OK;
-    doc_changed(s, &was->doc);
-    TRY(ops_add(s, was));
+    if (slot == 0)
+        s->tally.listed++;
+    else
+        TRY(add_drop(s, was));
+    s->tally.words += slot_words(is->slot);
     return ops_add(s, is);
 }
 
@@ -579,10 +625,13 @@ static enum err put(struct store *s, const struct listing_source *source,
     enum err err = doc_of_slot(s, source->slot, &was.doc);
 
     if (err == OK)
-        err = put_draft(s, source, head, d, wall, &is->slot);
+        err = put_draft(s, source, head, d, wall,
+                        source->slot != 0 && doc_eq(&was.doc, &is->doc), is);
     if (err == OK)
         err = reindex(s, source->slot, &was, is);
     mem_free(s->mem, was.doc.text);
+    posting_hits_release(s->postings, &was.hits);
+    posting_hits_release(s->postings, &is->hits);
     return err;
 }
 
@@ -627,14 +676,13 @@ enum err listing_drop(struct store *s, int64_t slot)
     if (slot == 0)
         return OK;
     err = doc_of_slot(s, slot, &was.doc);
-    if (err == OK) {
-        doc_changed(s, &was.doc);
-        err = db_run(&s->db, SQL_LISTING_DELETE, "i", slot);
-    }
     if (err == OK)
-        err = ops_add(s, &was);
+        err = db_run(&s->db, SQL_LISTING_DELETE, "i", slot);
+    if (err == OK)
+        err = add_drop(s, &was);
     if (err == OK)
         s->tally.listed--;
     mem_free(s->mem, was.doc.text);
+    posting_hits_release(s->postings, &was.hits);
     return err;
 }

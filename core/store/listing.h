@@ -12,10 +12,11 @@
  * index, and its slot.  The slot is the rowid of both; lower is better, so
  * FTS5 meets good packages first and a search may stop early:
  *
- *      slot = 63 − static quality (6 bits) ‖ order of coming (40) ‖ length (6)
+ *      slot = 63 − static quality (6 bits) ‖ order of coming (35) ‖ length (11)
  *
- * The length class of the text rides in the slot too, so the scoring function
- * needs no further look-up.
+ * The number of the text's words rides in the slot too, so the scoring function
+ * needs no further look-up: exact up to 511, then its first nine bits.  A slot
+ * is never used for another text.
  *
  * FTS5 writes out what it gathered at every savepoint and whenever rowids do
  * not ascend.  So writes to it wait in |index_ops| and are done in order of
@@ -23,8 +24,8 @@
 struct store;
 
 enum {
-    SLOT_LENGTH_BITS = 6,
-    SLOT_ORDER_BITS = 40,
+    SLOT_LENGTH_BITS = 11,
+    SLOT_ORDER_BITS = 35,
     SLOT_QUALITY_MAX = 63,
     LISTING_COLUMNS = 10, /* of the index */
 };
@@ -34,9 +35,28 @@ static inline int slot_quality(int64_t slot)
     return SLOT_QUALITY_MAX -
            (int)(slot >> (SLOT_ORDER_BITS + SLOT_LENGTH_BITS));
 }
-static inline int slot_length(int64_t slot)
+static inline int64_t slot_order(int64_t slot)
 {
-    return (int)(slot & ((1 << SLOT_LENGTH_BITS) - 1));
+    return slot >> SLOT_LENGTH_BITS & ((INT64_C(1) << SLOT_ORDER_BITS) - 1);
+}
+static inline unsigned slot_words(int64_t slot)
+{
+    unsigned code = (unsigned)(slot & ((1 << SLOT_LENGTH_BITS) - 1));
+    unsigned shift = code >> 8;
+
+    return shift ? (256 + (code & 255)) << (shift - 1) : code;
+}
+static inline int64_t slot_make(int quality, int64_t order, size_t words)
+{
+    size_t shift = 0;
+
+    while (words >> shift >= 512)
+        shift++;
+    words = shift > 6 ? (1 << SLOT_LENGTH_BITS) - 1
+                      : (words >> shift) + 256 * shift;
+    return (int64_t)(SLOT_QUALITY_MAX - quality)
+               << (SLOT_ORDER_BITS + SLOT_LENGTH_BITS) |
+           order << SLOT_LENGTH_BITS | (int64_t)words;
 }
 
 /* The texts of a listing in the order of the index's columns, each with its
@@ -90,9 +110,11 @@ enum err listing_put(struct store *s, const struct listing_source *source,
                      int64_t *slot);
 MUST_USE
 enum err listing_drop(struct store *s, int64_t slot);
-/* Do what waits in s->ops. */
+/* Do what waits in s->ops, before the commit … */
 MUST_USE
 enum err listing_index(struct store *s);
+/* … and tell of it who keeps lists in memory, behind it. */
+void listing_indexed(struct store *s);
 /* A commit adds a segment to the index.  While many are written they are merged
  * eight at a time, which is cheaper; listing_merge() does it four at a time, a
  * step each, when there is time.  |*more|: there is more to merge. */

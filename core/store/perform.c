@@ -122,6 +122,8 @@ enum err txn_end(struct store *s, const struct txn *t, enum err err)
         txn_undo(s, t);
         return err;
     }
+    /* Answers that lists behind this commit gave are stale with it. */
+    listing_indexed(s);
     shown_update(s);
     cache_apply(s->cache, &s->changes);
     return OK;

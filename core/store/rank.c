@@ -5,9 +5,11 @@
 
 #include "market/rank.h"
 #include "store/listing.h"
+#include "store/score.h"
 
-/* The text score of a package that is what was asked for. */
-#define TEXT_OF_EXACT 4.0
+/* The text score of a package that is what was asked for, and stands behind
+ * the candidates. */
+#define TEXT_OF_EXACT SCORE_MAX
 
 static int slot_cmp(const void *a, const void *b)
 {
@@ -18,17 +20,10 @@ static int slot_cmp(const void *a, const void *b)
 
 /* ---- Collecting; the list is ascending by slot. ---- */
 
-static struct candidate *find(struct ranking *r, int64_t slot)
-{
-    struct candidate key = {.slot = slot};
-
-    return r->count ? bsearch(&key, r->list, r->count, sizeof(key), slot_cmp)
-                    : NULL;
-}
-
 struct scan {
     const char *expression;
     const struct match_weights *weights;
+    bool is_wide;
     size_t seen;
     int64_t last;
 };
@@ -44,11 +39,14 @@ static enum err scan_rows(struct ranking *r, struct db *db, struct scan *scan)
         struct candidate c = {.slot = db_int(db, SQL_FIND_SCORED, 0),
                               .text = db_double(db, SQL_FIND_SCORED, 1),
                               .rank = RANK_TEXT};
+        struct candidate *same =
+            known ? bsearch(&c, r->list, known, sizeof(c), slot_cmp) : NULL;
 
         scan->last = c.slot;
-        if (known == 0 ||
-            bsearch(&c, r->list, known, sizeof(c), slot_cmp) == NULL)
+        if (same == NULL)
             r->list[r->count++] = c;
+        else if (scan->is_wide)
+            same->text = c.text;
         TRY(db_next(db, SQL_FIND_SCORED, &has_row));
     }
     return OK;
@@ -59,25 +57,30 @@ static enum err scan(struct ranking *r, struct db *db, struct scan *scan)
     enum err err = scan_rows(r, db, scan);
 
     db_done(db, SQL_FIND_SCORED);
+    if (r->count > 0)
+        qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
     return err;
 }
 
+/* The words in name or title have lists of their own, and a few of those are
+ * worth more than as many of the rest. */
 static enum err scan_all(struct ranking *r, struct db *db,
                          const struct match *m)
 {
-    struct scan narrow = {match_narrow(m), &m->narrow_weights, 0, 0};
-    struct scan wide = {match_wide(m), &m->weights, 0, 0};
+    struct scan narrow = {match_narrow(m), &m->narrow_weights, false, 0, 0};
+    struct scan wide = {match_wide(m), &m->weights, true, 0, 0};
+    bool is_common = m->rarest > RANK_SCAN_MAX;
 
-    if (m->has_narrow)
+    if (m->has_narrow && is_common)
         TRY(scan(r, db, &narrow));
     if (narrow.seen == RANK_SCAN_MAX)
         return OK;
     TRY(scan(r, db, &wide));
     r->is_whole = wide.seen < RANK_SCAN_MAX;
     r->rest_after = wide.last;
-    if (narrow.seen > 0)
-        qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
-    return OK;
+    if (r->is_whole || !m->has_narrow || is_common)
+        return OK;
+    return scan(r, db, &narrow);
 }
 
 /* ---- Known by name or title. ---- */
@@ -122,27 +125,24 @@ static uint8_t exact_rank(const struct db *db, const struct query *q)
     return facts.is_exact_title ? RANK_TITLE : RANK_TEXT;
 }
 
-/* Such a package is a candidate wherever it stands. */
-static enum err add_exact(struct ranking *r, struct db *db,
+static enum err put_exact(struct exacts *e, struct db *db,
                           const struct query *q, int64_t slot)
 {
-    struct candidate *known = find(r, slot);
     uint8_t rank = RANK_TEXT;
     bool has_row;
-    enum err err = db_query(db, SQL_LISTING_EXACT, &has_row, "i", slot);
+    enum err err;
 
+    for (size_t i = 0; i < e->count; i++)
+        if (e->list[i].slot == slot)
+            return OK;
+    err = db_query(db, SQL_LISTING_EXACT, &has_row, "i", slot);
     if (err == OK && has_row)
         rank = exact_rank(db, q);
     db_done(db, SQL_LISTING_EXACT);
     if (err != OK || rank == RANK_TEXT)
         return err;
-    if (known != NULL) {
-        known->rank = rank;
-        return OK;
-    }
-    r->list[r->count++] =
-        (struct candidate){.slot = slot, .text = TEXT_OF_EXACT, .rank = rank};
-    qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
+    e->list[e->count].slot = slot;
+    e->list[e->count++].rank = rank;
     return OK;
 }
 
@@ -177,43 +177,60 @@ static enum err read_names(struct db *db, const char *plain, int64_t *slots,
     return OK;
 }
 
-static enum err add_exacts(struct ranking *r, struct db *db,
-                           const struct query *q)
+enum err exacts_read(struct exacts *e, struct db *db, const struct query *q)
 {
     int64_t slots[RANK_EXACT_MAX];
     size_t names = 0, titles = 0;
 
+    e->count = 0;
     if (q->plain[0] == '\0')
         return OK;
     TRY(read_names(db, q->plain, slots, &names));
     for (size_t i = 0; i < names; i++)
-        TRY(add_exact(r, db, q, slots[i]));
+        TRY(put_exact(e, db, q, slots[i]));
     TRY(read_slots(db, SQL_FIND_TITLE, q->plain, slots, &titles));
     for (size_t i = 0; i < titles; i++)
-        TRY(add_exact(r, db, q, slots[i]));
+        TRY(put_exact(e, db, q, slots[i]));
+    return OK;
+}
+
+/* Such a package is a candidate wherever it stands. */
+static enum err add_exacts(struct ranking *r, struct db *db,
+                           const struct query *q)
+{
+    struct exacts e;
+    size_t known = r->count;
+
+    TRY(exacts_read(&e, db, q));
+    for (size_t i = 0; i < e.count; i++) {
+        struct candidate c = {e.list[i].slot, TEXT_OF_EXACT, e.list[i].rank};
+        struct candidate *same =
+            known ? bsearch(&c, r->list, known, sizeof(c), slot_cmp) : NULL;
+
+        if (same != NULL)
+            same->rank = c.rank;
+        else
+            r->list[r->count++] = c;
+    }
+    if (r->count > known)
+        qsort(r->list, r->count, sizeof(*r->list), slot_cmp);
     return OK;
 }
 
 /* ---- Ordering. ---- */
 
-static void value(struct ranking *r)
+static void note_slots(struct ranking *r)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        struct candidate *c = &r->list[i];
-
-        r->slots[i] = c->slot;
-        c->value = c->text / (c->text + 1) + RANK_STATIC_WEIGHT *
-                                                 slot_quality(c->slot) /
-                                                 SLOT_QUALITY_MAX;
-    }
+    for (size_t i = 0; i < r->count; i++)
+        r->slots[i] = r->list[i].slot;
 }
 
 int candidate_cmp(const struct candidate *a, const struct candidate *b)
 {
     if (a->rank != b->rank)
         return a->rank < b->rank ? -1 : 1;
-    if (a->value < b->value || a->value > b->value)
-        return a->value > b->value ? -1 : 1;
+    if (a->text < b->text || a->text > b->text)
+        return a->text > b->text ? -1 : 1;
     return (a->slot > b->slot) - (a->slot < b->slot);
 }
 
@@ -274,7 +291,7 @@ enum err ranking_build(struct ranking *r, struct db *db, const struct query *q,
     r->rest_after = 0;
     TRY(scan_all(r, db, m));
     TRY(add_exacts(r, db, q));
-    value(r);
+    note_slots(r);
     return OK;
 }
 

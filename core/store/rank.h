@@ -6,33 +6,47 @@
 #include "store/db.h"
 #include "store/match.h"
 
-/* The ranked part of a search: a bounded number of candidates, because looking
- * at every match of a common word takes tens of milliseconds.
+/* The order of results: exact names, then exact titles, then by the text's
+ * score, which is bm25's; among equals the static quality decides, which a slot
+ * tells, so no row has to be fetched to be ranked.
+ *
+ *      whole.h    looks at every match, with the commonest words' lists in
+ *                 memory.  Nearly all searches.
+ *      ranking    when those cannot answer (prefixes, phrases and fields that
+ *                 very many have; lists that are not read yet, or have no
+ *                 room): a bounded number of candidates, for FTS5 takes tens
+ *                 of milliseconds to look at every match of a common word
  *
  *      exact names and titles        by their own indexes
- *      words in name and title       the first RANK_SCAN_MAX in static order
- *      words anywhere                likewise, unless those were so many
+ *      words anywhere                the first RANK_SCAN_MAX in static order:
+ *                                    all of most
+ *      words in name and title       likewise, if those were so many
  *
- * Exact names go first, then exact titles, then the others by their text and by
- * the static quality that their slot tells, so no row has to be fetched to be
- * ranked. */
+ * What follows behind the candidates is in static order. */
 enum {
     RANK_SCAN_MAX = 1000,
     RANK_EXACT_MAX = 32,
     RANK_MAX = 2 * RANK_SCAN_MAX + 2 * RANK_EXACT_MAX,
 };
 
-/* What static quality may add to the text when the best are picked. */
-#define RANK_STATIC_WEIGHT 0.35
-
 enum { RANK_NAME, RANK_TITLE, RANK_TEXT };
 
 struct candidate {
     int64_t slot;
-    double text;
-    double value; /* within |rank|, more is better */
+    double text; /* within |rank|, more is better */
     uint8_t rank;
 };
+
+/* The packages that are named or titled as the query says. */
+struct exacts {
+    struct {
+        int64_t slot;
+        uint8_t rank;
+    } list[2 * RANK_EXACT_MAX];
+    size_t count;
+};
+MUST_USE
+enum err exacts_read(struct exacts *e, struct db *db, const struct query *q);
 
 struct ranking {
     struct candidate list[RANK_MAX]; /* in no order, see ranking_select() */

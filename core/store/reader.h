@@ -124,8 +124,8 @@ struct search_page {
 enum { READER_COUNT_MAX = 10000 };
 
 /* ERR_INVAL: the cursor is not one of this query.  With paging, the union of
- * the pages is the whole set: ranked candidates first (see rank.h), the rest
- * in the order of static quality. */
+ * the pages is the whole set, by how well the text matches (see rank.h; where
+ * not every match can be looked at the rest follows by static quality). */
 MUST_USE
 enum err reader_search(struct reader *r, const struct query *q,
                        const struct search_options *options,

@@ -138,8 +138,22 @@ static const char version_1[] =
     " packages BLOB NOT NULL,"
     " notes TEXT NOT NULL) WITHOUT ROWID;";
 
+/* Slots with the number of words in them (listing.h).  None may be another's
+ * while they move, so they go through the negative numbers. */
+static const char version_2[] =
+    "CREATE TEMP TABLE moved(was INTEGER PRIMARY KEY, slot INTEGER NOT NULL);"
+    "INSERT INTO moved SELECT slot, souk_slot(slot, name, namespace, title,"
+    " tags, categories, description, authors, license, facets, heads)"
+    " FROM listing;"
+    "UPDATE package SET slot=(SELECT slot FROM moved WHERE was=package.slot)"
+    " WHERE slot IS NOT NULL;"
+    "UPDATE listing SET slot=-(SELECT slot FROM moved WHERE was=listing.slot);"
+    "UPDATE listing SET slot=-slot;"
+    "DROP TABLE moved;"
+    "INSERT INTO words(words) VALUES('rebuild');";
+
 /* The nth moves a database of version n to n + 1. */
-static const char *const migrations[SCHEMA_VERSION] = {version_1};
+static const char *const migrations[SCHEMA_VERSION] = {version_1, version_2};
 
 enum {
     HEADER_LEN = 100, /* https://www.sqlite.org/fileformat2.html */

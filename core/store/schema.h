@@ -8,7 +8,7 @@
  * form (user_version); a migration is one transaction that moves it one up. */
 enum {
     SCHEMA_APPLICATION = 0x736f756b, /* "souk" */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
 };
 
 /* Look at the file's own header, opening nothing: is it ours, whole, and not of

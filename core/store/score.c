@@ -2,81 +2,105 @@
 #include "store/score.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "store/listing.h"
+/* name, namespace, title, tags, categories, description, authors, license,
+ * facets, heads. */
+const unsigned score_columns[LISTING_COLUMNS] = {80, 15, 50, 30, 15,
+                                                 10, 7,  5,  0,  80};
 
-/* What a hit is worth, by the index's columns: name, namespace, title, tags,
- * categories, description, authors, license, facets,
- * heads. */
-static const double column_weights[LISTING_COLUMNS] = {8.0, 1.5, 5.0, 3.0, 1.5,
-                                                       1.0, 0.7, 0.5, 0.0, 8.0};
-
-enum { SATURATION = 3, HITS_MAX = 16 /* counted a phrase */ };
-
-/* How much the text's length dampens a hit: 1 at 256 bytes, eight classes (four
- * times the length) double what is above 0.4. */
-enum { LENGTHS = 1 << SLOT_LENGTH_BITS };
-
-static double *dampenings_new(void)
+double score_rarity(double packages, double of)
 {
-    double *of = malloc(LENGTHS * sizeof(*of));
+    double rarity = log((of - packages + 0.5) / (packages + 0.5));
 
-    for (int i = 0; of != NULL && i < LENGTHS; i++)
-        of[i] = 0.4 + 0.6 * exp2((i - 32) / 8.0);
-    return of;
+    return packages < of && rarity > 0 ? rarity : 1e-6; /* as FTS5 has it */
 }
 
 /* The columns that phrase |nth| is in, each hit by its column's weight. */
-static int phrase_weight(const Fts5ExtensionApi *api, Fts5Context *fts, int nth,
-                         double *out)
+static int phrase_hits(const Fts5ExtensionApi *api, Fts5Context *fts, int nth,
+                       unsigned *tenths)
 {
     Fts5PhraseIter it;
-    int column, offset, hits = 0;
+    int column, offset;
     int rc = api->xPhraseFirst(fts, nth, &it, &column, &offset);
 
-    *out = 0;
-    for (; rc == SQLITE_OK && column >= 0 && hits < HITS_MAX; hits++) {
+    *tenths = 0;
+    while (rc == SQLITE_OK && column >= 0) {
         if (column < LISTING_COLUMNS)
-            *out += column_weights[column];
+            *tenths += score_columns[column];
         api->xPhraseNext(fts, &it, &column, &offset);
     }
     return rc;
 }
 
+struct facts {
+    const char *blob;
+    size_t count;
+};
+
+static float fact(const struct facts *f, size_t nth)
+{
+    float v = 1;
+
+    if (nth < f->count)
+        memcpy(&v, f->blob + nth * sizeof(v), sizeof(v));
+    return v;
+}
+
+static int score_row(const Fts5ExtensionApi *api, Fts5Context *fts,
+                     const struct facts *f, double *sum)
+{
+    unsigned words = slot_words(api->xRowid(fts));
+    int phrases = api->xPhraseCount(fts);
+
+    *sum = 0;
+    for (int i = 0; i < phrases; i++) {
+        float rarity = fact(f, (size_t)i + 1);
+        unsigned tenths;
+        int rc;
+
+        if (rarity == 0)
+            continue; /* a filter */
+        rc = phrase_hits(api, fts, i, &tenths);
+        if (rc != SQLITE_OK)
+            return rc;
+        *sum +=
+            (double)rarity * score_phrase(tenths, words, (double)fact(f, 0));
+    }
+    return SQLITE_OK;
+}
+
 static void score(const Fts5ExtensionApi *api, Fts5Context *fts,
                   sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    int phrases = api->xPhraseCount(fts);
-    const void *blob = argc > 0 ? sqlite3_value_blob(argv[0]) : NULL;
-    int given = blob ? sqlite3_value_bytes(argv[0]) / (int)sizeof(float) : 0;
-    const double *dampenings = api->xUserData(fts);
-    double damp = dampenings[slot_length(api->xRowid(fts))], sum = 0;
+    struct facts f = {.blob = argc > 0 ? sqlite3_value_blob(argv[0]) : NULL};
+    double sum;
+    int rc;
 
-    for (int i = 0; i < phrases; i++) {
-        float rarity = 1;
-        double weight;
-        int rc;
+    if (f.blob != NULL)
+        f.count = (size_t)sqlite3_value_bytes(argv[0]) / sizeof(float);
+    rc = score_row(api, fts, &f, &sum);
+    if (rc == SQLITE_OK)
+        sqlite3_result_double(ctx, sum);
+    else
+        sqlite3_result_error_code(ctx, rc);
+}
 
-        if (i < given)
-            memcpy(&rarity, (const char *)blob + (size_t)i * sizeof(rarity),
-                   sizeof(rarity));
-        if (rarity == 0)
-            continue; /* a filter */
-        rc = phrase_weight(api, fts, i, &weight);
-        if (rc != SQLITE_OK) {
-            sqlite3_result_error_code(ctx, rc);
-            return;
-        }
-        sum += (double)rarity * weight * (SATURATION + 1) /
-               (weight + SATURATION * damp);
-    }
-    sqlite3_result_double(ctx, sum);
+static void hits(const Fts5ExtensionApi *api, Fts5Context *fts,
+                 sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    unsigned tenths;
+    int rc = phrase_hits(api, fts, 0, &tenths);
+
+    (void)argc, (void)argv;
+    if (rc == SQLITE_OK)
+        sqlite3_result_int64(ctx, tenths);
+    else
+        sqlite3_result_error_code(ctx, rc);
 }
 
 /* spec: sqlite.org/fts5.html#extending_fts5 */
-static fts5_api *find_api(sqlite3 *db)
+fts5_api *score_api(sqlite3 *db)
 {
     sqlite3_stmt *st = NULL;
     fts5_api *api = NULL;
@@ -91,17 +115,13 @@ static fts5_api *find_api(sqlite3 *db)
 
 enum err score_register(sqlite3 *db)
 {
-    fts5_api *api = find_api(db);
-    double *dampenings;
+    fts5_api *api = score_api(db);
 
     if (api == NULL)
         return ERR_STORE;
-    dampenings = dampenings_new();
-    if (dampenings == NULL)
+    if (api->xCreateFunction(api, "souk_score", NULL, score, NULL) !=
+            SQLITE_OK ||
+        api->xCreateFunction(api, "souk_hits", NULL, hits, NULL) != SQLITE_OK)
         return ERR_NOMEM;
-    if (api->xCreateFunction(api, "souk_score", dampenings, score, free) ==
-        SQLITE_OK)
-        return OK;
-    free(dampenings);
-    return ERR_STORE;
+    return OK;
 }

@@ -46,30 +46,32 @@ static enum err read_entry(const struct db *db, enum sql id,
 }
 
 static enum err read_hit(const struct db *db, struct search_memory *m,
-                         size_t nth, struct search_hit *hit)
+                         const struct found *found, size_t *offset,
+                         struct search_hit *hit)
 {
     const struct finding *f = &m->finding;
     struct span summary = db_blob(db, SQL_LISTING_SUMMARY, 12);
 
-    TRY(read_entry(db, SQL_LISTING_SUMMARY, f->query, &f->list[nth],
-                   f->start.wall, &hit->entry));
+    TRY(read_entry(db, SQL_LISTING_SUMMARY, f->query, found, f->start.wall,
+                   &hit->entry));
     column_peer(db, SQL_LISTING_SUMMARY, 11, &hit->publisher);
-    hit->text = f->list[nth].text;
+    hit->text = found->text;
     hit->summary.len = summary.len;
-    return pages_add(&m->pages, summary, &m->summaries[nth]);
+    return pages_add(&m->pages, summary, offset);
 }
 
-static enum err fetch_hit(struct db *db, struct search_memory *m, size_t nth,
-                          struct search_hit *hit)
+/* |*has_row|: false when it was found by a list that knows of a later commit.
+ */
+static enum err fetch_hit(struct db *db, struct search_memory *m,
+                          const struct found *found, size_t to,
+                          struct search_hit *hit, bool *has_row)
 {
-    bool has_row;
-    enum err err = db_query(db, SQL_LISTING_SUMMARY, &has_row, "i",
-                            m->finding.list[nth].slot);
+    enum err err = db_query(db, SQL_LISTING_SUMMARY, has_row, "i", found->slot);
 
-    if (err == OK && !has_row)
+    if (err == OK && !*has_row && found->at.phase != CURSOR_WHOLE)
         err = ERR_STORE_CORRUPT; /* found, but it is not there */
-    if (err == OK)
-        err = read_hit(db, m, nth, hit);
+    if (err == OK && *has_row)
+        err = read_hit(db, m, found, &m->summaries[to], hit);
     db_done(db, SQL_LISTING_SUMMARY);
     return err;
 }
@@ -77,9 +79,14 @@ static enum err fetch_hit(struct db *db, struct search_memory *m, size_t nth,
 static enum err fetch_hits(struct db *db, struct search_memory *m,
                            struct search_page *page, size_t limit)
 {
-    while (page->count < m->finding.count && page->count < limit) {
-        TRY(fetch_hit(db, m, page->count, &page->hits[page->count]));
-        page->count++;
+    const struct finding *f = &m->finding;
+
+    for (size_t i = 0; i < f->count && i < limit; i++) {
+        bool has_row;
+
+        TRY(fetch_hit(db, m, &f->list[i], page->count, &page->hits[page->count],
+                      &has_row));
+        page->count += has_row;
     }
     for (size_t i = 0; i < page->count; i++)
         page->hits[i].summary.data =
@@ -109,15 +116,17 @@ static enum err search(struct reader *r, const struct query *q,
 {
     struct finding *f = &m->finding;
     uint64_t mark = cursor_mark(q);
+    struct match_facts facts;
 
+    f->wants_facets = options->facets;
     f->reader = r;
     f->query = q;
     f->want = options->limit + 1;
     TRY(cursor_parse(options->cursor, mark, &f->start));
     if (f->start.phase == CURSOR_START)
         f->start.wall = options->wall;
-    TRY(match_init(&f->match, &r->db, q,
-                   (uint64_t)atomic_load(&r->store->shown.listed)));
+    facts = match_facts_of(r->store);
+    TRY(match_init(&f->match, &r->db, q, &facts));
     TRY(find_page(f));
     TRY(fetch_hits(&r->db, m, page, options->limit));
     page->total = f->total;
@@ -214,15 +223,14 @@ static enum err fetch_package(struct db *db, int64_t slot, int64_t *package)
 }
 
 static enum err fetch_record(struct db *db, struct hit_memory *m, size_t nth,
-                             const struct found *found)
+                             const struct found *found, bool *has_row)
 {
     int64_t package;
-    bool has_row;
     enum err err;
 
     TRY(fetch_package(db, found->slot, &package));
-    err = db_query(db, SQL_PACKAGE_HEAD_BYTES, &has_row, "i", package);
-    if (err == OK && has_row) {
+    err = db_query(db, SQL_PACKAGE_HEAD_BYTES, has_row, "i", package);
+    if (err == OK && *has_row) {
         struct span record = db_blob(db, SQL_PACKAGE_HEAD_BYTES, 5);
 
         m->hits[nth] = (struct catalogue_hit){.record.len = record.len,
@@ -230,7 +238,9 @@ static enum err fetch_record(struct db *db, struct hit_memory *m, size_t nth,
         err = pages_add(&m->records, record, &m->offsets[nth]);
     }
     db_done(db, SQL_PACKAGE_HEAD_BYTES);
-    return err == OK && !has_row ? ERR_STORE_CORRUPT : err;
+    if (err == OK && !*has_row && found->at.phase != CURSOR_WHOLE)
+        err = ERR_STORE_CORRUPT;
+    return err;
 }
 
 static enum err fetch_records(struct reader *r, const struct query *q,
@@ -238,21 +248,25 @@ static enum err fetch_records(struct reader *r, const struct query *q,
                               struct hit_memory *m, struct hit_page *page)
 {
     struct finding *f = &m->search->finding;
+    struct match_facts facts;
 
     f->reader = r;
     f->query = q;
     f->want = limit;
     f->start.wall = wall;
-    TRY(match_init(&f->match, &r->db, q,
-                   (uint64_t)atomic_load(&r->store->shown.listed)));
+    facts = match_facts_of(r->store);
+    TRY(match_init(&f->match, &r->db, q, &facts));
     TRY(find_page(f));
-    for (size_t i = 0; i < f->count; i++)
-        TRY(fetch_record(&r->db, m, i, &f->list[i]));
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count; i++) {
+        bool has_row;
+
+        TRY(fetch_record(&r->db, m, page->count, &f->list[i], &has_row));
+        page->count += has_row;
+    }
+    for (size_t i = 0; i < page->count; i++)
         m->hits[i].record.data =
             (const uint8_t *)pages_at(&m->records, m->offsets[i]);
     page->hits = m->hits;
-    page->count = f->count;
     page->total = f->total;
     return OK;
 }

@@ -119,8 +119,10 @@ SQL(LISTING_TEXTS,
     "SELECT name, namespace, title, tags, categories, description, authors,"
     " license, facets, heads FROM listing WHERE slot=?1")
 SQL(LISTING_DELETE, "DELETE FROM listing WHERE slot=?1")
-SQL(LISTING_LAST,
-    "SELECT coalesce(max((slot >> 6) & 1099511627775),0) FROM listing")
+/* By an index, which is much less to read than the rows. */
+SQL(LISTING_SLOTS,
+    "SELECT slot, name_key FROM listing WHERE (name_key, slot)>(?1,?2)"
+    " ORDER BY name_key, slot LIMIT ?3")
 SQL(WORDS_INSERT,
     "INSERT INTO words(rowid, name, namespace, title, tags, categories,"
     " description, authors, license, facets, heads)"
@@ -134,11 +136,14 @@ SQL(WORDS_AUTOMERGE, "INSERT INTO words(words, rank) VALUES('automerge',?1)")
 SQL(WORDS_MERGE, "INSERT INTO words(words, rank) VALUES('merge',?1)")
 SQL(WORDS_TOUCH, "DELETE FROM words WHERE rowid=-1")
 SQL(VOCABULARY_AFTER, "SELECT term, doc FROM vocabulary WHERE term>?1 LIMIT ?2")
+SQL(VOCABULARY_GET, "SELECT doc FROM vocabulary WHERE term=?1")
 SQL(COMMON_PUT, "INSERT INTO common(word, packages) VALUES(?1,?2)"
                 " ON CONFLICT DO UPDATE SET packages=?2")
 SQL(COMMON_DELETE_BETWEEN, "DELETE FROM common WHERE word>?1 AND word<=?2")
 SQL(COMMON_DELETE_AFTER, "DELETE FROM common WHERE word>?1")
 SQL(COMMON_GET, "SELECT packages FROM common WHERE word=?1")
+SQL(COMMON_MOST, "SELECT word FROM common WHERE packages>=?1"
+                 " ORDER BY packages DESC LIMIT ?2")
 
 /* Owners. */
 SQL(PIN_GET, "SELECT owner FROM pin WHERE ns=?1")
@@ -198,6 +203,8 @@ SQL(PEER_ALL,
 SQL(FIND_SCORED,
     "SELECT rowid, souk_score(words, ?2) FROM words WHERE words MATCH ?1"
     " LIMIT ?3")
+SQL(FIND_HITS, "SELECT rowid, souk_hits(words) FROM words"
+               " WHERE words MATCH ?1 AND rowid>?2 LIMIT ?3")
 SQL(FIND_AFTER, "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid>?2")
 SQL(FIND_ONE, "SELECT souk_score(words, ?2) FROM words WHERE words MATCH ?1"
               " AND rowid=?3")

@@ -110,6 +110,14 @@ static enum err inspect(struct store *s, char *why)
     return err;
 }
 
+/* What a migration may need. */
+static enum err open_words(struct store *s)
+{
+    TRY(score_register(s->db.handle));
+    TRY(tokens_open(s->db.handle, &s->tokens));
+    return tokens_register(s->tokens, s->db.handle);
+}
+
 static enum err open_file(struct store *s, char *why)
 {
     enum { FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE };
@@ -120,6 +128,7 @@ static enum err open_file(struct store *s, char *why)
     if (!is_new)
         TRY(inspect(s, why));
     TRY(pragmas(s));
+    TRY(open_words(s));
     TRY(schema_migrate(&s->db));
     /* The file's own header tells its version from now on. */
     TRY(db_exec(&s->db, "PRAGMA wal_checkpoint(TRUNCATE)"));
@@ -132,10 +141,30 @@ static enum err open_memory(struct store *s)
     TRY(db_open(&s->db, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                 s->log));
     TRY(db_exec(&s->db, "PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY"));
+    TRY(open_words(s));
     return schema_migrate(&s->db);
 }
 
 /* ---- Counting. ---- */
+
+static enum err read_slots(struct store *s, struct tally *t)
+{
+    bool has_row;
+    enum err err = db_query(&s->db, SQL_LISTING_SLOTS, &has_row, "iii",
+                            INT64_MIN, INT64_MIN, INT64_MAX);
+
+    while (err == OK && has_row) {
+        int64_t slot = db_int(&s->db, SQL_LISTING_SLOTS, 0);
+
+        t->words += slot_words(slot);
+        if (slot_order(slot) > t->next_slot)
+            t->next_slot = slot_order(slot);
+        err = db_next(&s->db, SQL_LISTING_SLOTS, &has_row);
+    }
+    t->next_slot++;
+    db_done(&s->db, SQL_LISTING_SLOTS);
+    return err;
+}
 
 static enum err read_tally(struct store *s)
 {
@@ -160,10 +189,8 @@ static enum err read_tally(struct store *s)
     TRY(err);
 
     TRY(db_get_int(&s->db, SQL_TALLY_VERSION, 0, &t->next_version, ""));
-    TRY(db_get_int(&s->db, SQL_LISTING_LAST, 0, &t->next_slot, ""));
     t->next_version++;
-    t->next_slot++;
-    return OK;
+    return read_slots(s, t);
 }
 
 void shown_update(struct store *s)
@@ -172,6 +199,7 @@ void shown_update(struct store *s)
 
     atomic_store(&s->shown.packages, t->packages);
     atomic_store(&s->shown.listed, t->listed);
+    atomic_store(&s->shown.words, t->words);
     atomic_store(&s->shown.versions, t->versions);
     atomic_store(&s->shown.own, t->own);
     atomic_store(&s->shown.outbox, t->outbox);
@@ -182,6 +210,9 @@ void shown_update(struct store *s)
 
 void store_counts(const struct store *s, struct store_counts *out)
 {
+    struct postings_status lists;
+
+    postings_status(s->postings, &lists);
     *out = (struct store_counts){
         .packages = (uint64_t)atomic_load(&s->shown.packages),
         .listed = (uint64_t)atomic_load(&s->shown.listed),
@@ -191,6 +222,9 @@ void store_counts(const struct store *s, struct store_counts *out)
         .others_bytes = (uint64_t)atomic_load(&s->shown.others_bytes),
         .others_bytes_max = (uint64_t)s->others_bytes_max,
         .outbox_max = (uint64_t)s->outbox_max,
+        .lists_bytes = lists.bytes,
+        .lists_bytes_max = lists.bytes_max,
+        .lists_refused = lists.refused,
         .outbox_refused = (uint64_t)atomic_load(&s->shown.outbox_refused),
         .versions_refused = (uint64_t)atomic_load(&s->shown.versions_refused),
         .evicted = (uint64_t)atomic_load(&s->shown.evicted),
@@ -287,7 +321,6 @@ static enum err open_store(struct store *s, const struct store_config *config,
     } else {
         TRY(open_memory(s));
     }
-    TRY(score_register(s->db.handle));
     TRY(listing_tune(s));
     TRY(load_files(s, config, why));
     TRY(read_tally(s));
@@ -321,6 +354,7 @@ enum err store_open(const struct store_config *config, wall_ms wall,
                               : OTHERS_BYTES_DEFAULT;
     s->outbox_max =
         config->outbox_max ? (int64_t)config->outbox_max : LIMIT_OUTBOX_MAX;
+    s->postings = postings_new(s->mem, LIMIT_POSTINGS_BYTES_MAX);
     why[0] = '\0';
     (void)pthread_once(&once, set_up_sqlite);
     /* From there on connections reuse their own pages. */
@@ -343,11 +377,13 @@ void store_close(struct store *s)
 {
     if (s == NULL)
         return;
+    tokens_close(s->tokens);
     db_close(&s->db);
     for (size_t i = 0; i < s->trust_count; i++)
         free((void *)(uintptr_t)s->trust[i].namespace);
     mem_free(s->mem, s->trust);
     index_ops_release(s);
+    postings_free(s->postings);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     free(s->path);

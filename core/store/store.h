@@ -114,9 +114,11 @@ struct store_counts {
     uint64_t outbox;       /* publishes not yet all over the network */
     uint64_t others_bytes; /* against catalogue_bytes_max */
     uint64_t others_bytes_max, outbox_max;
+    uint64_t lists_bytes, lists_bytes_max; /* postings.h */
     /* Since the start. */
     uint64_t evicted, refused, outbox_refused, versions_refused;
-    uint64_t failures; /* transactions that could not be written */
+    uint64_t failures;      /* transactions that could not be written */
+    uint64_t lists_refused; /* of words, for want of room */
 };
 /* Of the writer's last commit; any thread. */
 void store_counts(const struct store *s, struct store_counts *out);

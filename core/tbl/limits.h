@@ -28,6 +28,7 @@ LIMIT(RECORDS_BYTES_MAX, 128 << 20, "DHT records in memory")
 LIMIT(CATALOGUE_BYTES_MAX, 1 << 30, "other people's packages on disk")
 LIMIT(OUTBOX_MAX, 1 << 20, "publishes the network has not got yet")
 LIMIT(DATABASE_CACHE_BYTES_MAX, 64 << 20, "pages of the database in memory")
+LIMIT(POSTINGS_BYTES_MAX, 64 << 20, "the commonest words' packages in memory")
 LIMIT(HOT_CACHE_BYTES_MAX, 32 << 20, "answers kept ready")
 
 /* Searching. */

@@ -115,7 +115,8 @@ def explain(net, before):
                .json["limits"]}
         parts = {name: use[name] / 2**20 for name in
                  ("dht_record_bytes", "database_cache_bytes",
-                  "gossip_cache_bytes", "hot_cache_bytes")}
+                  "search_lists_bytes", "gossip_cache_bytes",
+                  "hot_cache_bytes")}
         rest = kinds["Anonymous"] - before[i]["Anonymous"] - \
             sum(parts.values())
         figure(f"node {i}: {kinds['Rss']:.1f} MiB resident = "
@@ -125,6 +126,7 @@ def explain(net, before):
                f"{parts['dht_record_bytes']:.1f} for {use['dht_records']} DHT "
                f"records and their distinct values + "
                f"{parts['database_cache_bytes']:.1f} SQLite + "
+               f"{parts['search_lists_bytes']:.1f} words' lists + "
                f"{parts['gossip_cache_bytes']:.1f} gossip messages + "
                f"{parts['hot_cache_bytes']:.1f} answers + {rest:.1f} the rest "
                f"(maps, {use['gossip_seen']} seen ids, malloc)")

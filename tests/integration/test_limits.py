@@ -180,6 +180,8 @@ DRIVEN = {
     "catalogue_versions": "unit/store_publish_test.c "
         "versions_of_anothers_package_are_bounded",
     "database_cache_bytes": "records_and_catalogue_stay_within_their_bytes",
+    "search_lists_bytes":
+        "unit/store_rank_test.c lists_stay_within_their_limit",
     "hot_cache_bytes": "answers_kept_ready_make_way_for_others",
     "http_connections": "http_connections_beyond_the_last_cut_the_oldest",
     "http_request_body_bytes": "bodies_and_heads_are_bounded",

@@ -72,6 +72,7 @@ USAGE(WRITES_BYTES, "writes_bytes", "memory of both")
 USAGE(CATALOGUE_BYTES, "catalogue_bytes", "others' packages on disk")
 USAGE(CATALOGUE_VERSIONS, "catalogue_versions", "versions of another's package")
 USAGE(DATABASE_CACHE, "database_cache_bytes", "memory of the database")
+USAGE(SEARCH_LISTS, "search_lists_bytes", "packages of the commonest words")
 USAGE(HOT_CACHE, "hot_cache_bytes", "answers kept ready")
 
 /* HTTP. */
