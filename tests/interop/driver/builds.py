@@ -136,7 +136,7 @@ def go_toolchain(version):
     go can fetch and check, Debian's as well; that one is too old to build."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     module = f"golang.org/toolchain@v0.0.1-{version}.linux-{machine}"
-    with made_once(version, []) as (folder, is_missing):
+    with made_once(f"toolchain-{version}", []) as (folder, is_missing):
         if is_missing:
             call(["go", "mod", "download", module], folder,
                  GOMODCACHE=str(folder), GOFLAGS="-modcacherw",
