@@ -37,10 +37,17 @@ struct validator {
     uint8_t last_hash[SHA256_LEN];
 };
 
+static bool is_last(const struct validator *v, struct span value)
+{
+    struct span last = buf_span(&v->last);
+
+    return last.data != NULL && value.len > 0 && span_eq(last, value);
+}
+
 static void hash_of(struct validator *v, struct span value,
                     uint8_t out[SHA256_LEN])
 {
-    if (value.len == 0 || !span_eq(buf_span(&v->last), value)) {
+    if (!is_last(v, value)) {
         sha256(value, v->last_hash);
         buf_clear(&v->last);
         if (buf_put(&v->last, value) != OK) /* too long, or no memory */

@@ -566,7 +566,7 @@ enum err catalogue_publish(struct store *s, struct job *job, wall_ms wall)
     err = publish_decide(input, &g.facts, &s->identity, wall, ahead, &result);
     if (err == OK) {
         err = write_outcome(s, job, &g, &result, wall);
-        if (result.was_ahead)
+        if (ahead != NULL && result.was_ahead)
             *ahead = result; /* to be freed by who made it, or to try again */
         else
             publish_result_release(&result);

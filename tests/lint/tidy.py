@@ -38,8 +38,10 @@ def fingerprint(entry, common):
     flags = [w for w in words if re.match(r"-([IDU]|isystem|std)", w)]
     seen = output(["clang", "-E", "-P", "-w", *flags, entry["file"]],
                   entry["directory"])
+    # Flags and assert() name the clone: another finds what this one has seen.
     parts = [common, " ".join(flags).replace(str(ROOT), "").encode(),
-             pathlib.Path(entry["file"]).read_bytes(), seen]
+             pathlib.Path(entry["file"]).read_bytes(),
+             seen.replace(str(ROOT).encode(), b"")]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
