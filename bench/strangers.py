@@ -13,6 +13,7 @@ from driver.kinds import KINDS                           # noqa: E402
 from driver.stranger import TOPIC, Stranger              # noqa: E402
 from measure import cpu_s, percentile                    # noqa: E402
 from support.souk import wait_until                      # noqa: E402
+from ten import souks                                    # noqa: E402
 
 EIGHT = 8
 
@@ -131,30 +132,53 @@ def timed(call):
     return (time.perf_counter() - begun) * 1000
 
 
-def among_their_own(figures, size):
-    count, group = size["nodes"], f"{size['nodes']} of one kind"
-    for kind in KINDS.values():
-        if not {"kad", "gossip"} <= kind.can:
-            continue
-        with ten(kind, count) as peers:
-            keys = [f"/souk/bench/k{i}" for i in range(size["stranger_puts"])]
-            value = dht.signed_record("bench/record")
-            puts = [timed(lambda: peers[i % count].put(key, value))
-                    for i, key in enumerate(keys)]
-            gets = [timed(lambda: peers[(i + 5) % count].get(key))
-                    for i, key in enumerate(keys)]
-            spreads = []
-            for i in range(size["stranger_puts"]):
-                def spread():
-                    peers[i % count].publish(b"%d of the bench" % i)
-                    for k, peer in enumerate(peers):
-                        if k != i % count:
-                            peer.messages.get(timeout=20)
-                spreads.append(timed(spread))
-        for what, times in (("put", puts), ("get", gets),
-                            ("gossip to the last", spreads)):
-            figures.add(group, f"{what} p50, {kind.library}", "ms",
-                        percentile(times, 0.5), "asked over its stdin")
+def spread_by_them(peers, n, i):
+    def spread():
+        peers[n].publish(b"%d of the bench" % i)
+        for k, peer in enumerate(peers):
+            if k != n:
+                peer.messages.get(timeout=20)
+    return timed(spread)
+
+
+def among_ten(figures, size):
+    """Whole nodes: of souk what its REST says, of the others what theirs do."""
+    count = size["nodes"]
+    value = dht.signed_record("bench/record")
+    with souks(count) as mine:
+        for kind in KINDS.values():
+            if {"kad", "gossip"} <= kind.can:
+                with ten(kind, count) as theirs:
+                    beside_ten(figures, kind, mine, theirs, value, size)
+
+
+def beside_ten(figures, kind, mine, theirs, value, size):
+    count = len(mine)
+    local, quorum, puts, gets, spreads = [], [], [], [], []
+    for i in range(size["stranger_puts"]):
+        n, far = i % count, (i + count // 2) % count
+        name = f"n{n}/{kind.name.replace('.', '-')}-{i}"
+        local.append(mine.put(n, f"{name}-local", "local"))
+        quorum.append(mine.put(n, f"{name}-put", "quorum"))
+        puts.append(timed(lambda: theirs[n].put(f"/souk/{name}", value)))
+        # What is asked for the first time of a namespace pins its owner, too.
+        mine.get(far, f"{name}-local")
+        gets.append((mine.get(far, f"{name}-put"),
+                     timed(lambda: theirs[far].get(f"/souk/{name}"))))
+        spreads.append((mine.announce(n, f"{name}-news")[0],
+                        spread_by_them(theirs, n, i)))
+    group, asked = f"{count} of one kind", f"{kind.library}'s over its stdin"
+    of_puts = (percentile(quorum, 0.5) - percentile(local, 0.5),
+               percentile(puts, 0.5))
+    for what, runs, how in (
+            ("put p50", [of_puts],
+             "souk's over HTTP, wait=quorum beyond wait=local"),
+            ("get p50", gets, "souk's over HTTP, no-cache"),
+            ("gossip to the last p50", spreads,
+             "souk's from the 201 until the last one's catalogue has it")):
+        beside(figures, group, kind, [((ours,), (their,))
+                                      for ours, their in runs],
+               [(what, "ms")], f"{how}; {asked}")
 
 
 @contextlib.contextmanager
@@ -234,4 +258,4 @@ def strangers(figures, size):
     throughput(figures, size)
     handshakes(figures, size)
     gossip_alone(figures, size)
-    among_their_own(figures, size)
+    among_ten(figures, size)
