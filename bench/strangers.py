@@ -68,7 +68,7 @@ def throughput(figures, size):
             # By turns, so that both meet the same machine.
             runs = [(souk_bulk(count // kind.slower, streams),
                      their_bulk(kind, count // kind.slower, streams))
-                    for _ in range(size["rounds"])]
+                    for _ in range(size["turns"])]
             beside(figures, "bulk", kind, runs,
                    [(name, "MB/s"), (f"{name}, CPU of both ends", "s/GB")],
                    how)
@@ -103,7 +103,7 @@ def handshakes(figures, size):
             continue  # its identify is a part of every connection
         runs = [(souk_handshakes(size["dials"]),
                  their_handshakes(kind, size["dials"]))
-                for _ in range(size["rounds"])]
+                for _ in range(size["turns"])]
         beside(figures, "dials", kind, runs,
                [("handshakes", "1/s"), ("CPU of a handshake, both ends",
                                         "µs")], how)
@@ -250,7 +250,7 @@ def gossip_alone(figures, size):
                 gossip_mesh(kind.name, count) as others:
             ours, theirs = Spread(mine), Spread(others)
             runs = [(gossip_of(ours, size), gossip_of(theirs, size))
-                    for _ in range(size["rounds"])]
+                    for _ in range(size["turns"])]
         beside(figures, group, kind, runs, names, how)
 
 
