@@ -13,7 +13,7 @@ from driver.kinds import KINDS                           # noqa: E402
 from driver.stranger import TOPIC, Stranger              # noqa: E402
 from measure import cpu_s, percentile                    # noqa: E402
 from support.souk import wait_until                      # noqa: E402
-from ten import souks                                    # noqa: E402
+from ten import rest, souks                              # noqa: E402
 
 EIGHT = 8
 
@@ -159,20 +159,31 @@ def among_ten(figures, size):
 
 
 def beside_ten(figures, kind, mine, theirs, value, size):
+    """By turns, and neither begins before the other is done."""
     count = len(mine)
     local, quorum, puts, gets, spreads = [], [], [], [], []
+
+    def all_rest():
+        rest([*mine.net, *theirs], share=0.02)
+
     for i in range(size["stranger_puts"]):
         n, far = i % count, (i + count // 2) % count
         name = f"n{n}/{kind.name.replace('.', '-')}-{i}"
+        all_rest()
         local.append(mine.put(n, f"{name}-local", "local"))
+        all_rest()
         quorum.append(mine.put(n, f"{name}-put", "quorum"))
+        all_rest()
         puts.append(timed(lambda: theirs[n].put(f"/souk/{name}", value)))
         # What is asked for the first time of a namespace pins its owner, too.
         mine.get(far, f"{name}-local")
+        all_rest()
         gets.append((mine.get(far, f"{name}-put"),
                      timed(lambda: theirs[far].get(f"/souk/{name}"))))
-        spreads.append((mine.announce(n, f"{name}-news")[0],
-                        spread_by_them(theirs, n, i)))
+        all_rest()
+        ours = mine.announce(n, f"{name}-news")[0]
+        all_rest()
+        spreads.append((ours, spread_by_them(theirs, n, i)))
     group, asked = f"{count} of one kind", f"{kind.library}'s over its stdin"
     of_puts = (percentile(quorum, 0.5) - percentile(local, 0.5),
                percentile(puts, 0.5))

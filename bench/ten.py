@@ -10,8 +10,8 @@ from support.souk import Network, record, wait_until
 FRESH = "Cache-Control: no-cache\r\n"
 
 
-def rest(net, within=20):
-    """Until nobody is busy: less than a hundredth of a processor each."""
+def rest(net, within=20, share=0.01):
+    """Until nobody is busy: less than that part of a processor each."""
     pids = [node.process.pid for node in net]
 
     def used():
@@ -24,9 +24,9 @@ def rest(net, within=20):
         if time.monotonic() < since + 0.15:
             return False
         now, took = used(), time.monotonic() - since
-        share = (now - before) / took / len(pids)
+        each = (now - before) / took / len(pids)
         before, since = now, time.monotonic()
-        return share < 0.01
+        return each < share
 
     wait_until(is_quiet, "the nodes to come to rest", within)
 
