@@ -10,23 +10,23 @@ from support.souk import Network, record, wait_until
 FRESH = "Cache-Control: no-cache\r\n"
 
 
-def rest(net, within=20, share=0.01):
-    """Until nobody is busy: less than that part of a processor each."""
-    pids = [node.process.pid for node in net]
-
+def rest(net, within=20, share=0.01, quiet=0.15):
+    """Until nobody is busy for so many seconds: less than that part of a
+    processor each."""
     def used():
-        return sum(cpu_s(pid) for pid in pids)
+        return [cpu_s(node.process.pid) for node in net]
 
     before, since = used(), time.monotonic()
 
     def is_quiet():
         nonlocal before, since
-        if time.monotonic() < since + 0.15:
+        took = time.monotonic() - since
+        if took < quiet:
             return False
-        now, took = used(), time.monotonic() - since
-        each = (now - before) / took / len(pids)
+        now = used()
+        busiest = max(b - a for a, b in zip(before, now)) / took
         before, since = now, time.monotonic()
-        return each < share
+        return busiest < share
 
     wait_until(is_quiet, "the nodes to come to rest", within)
 

@@ -27,10 +27,15 @@ struct cache {
     struct list by_use; /* the least recent first */
     struct cache_status status;
     _Atomic uint64_t generation; /* of the whole */
+    _Atomic uint32_t losses;
     _Atomic uint32_t generations[CACHE_BUCKETS];
 };
 
-enum { BUCKET_ALL = CACHE_BUCKETS, ENTRY_SHARE = 16 };
+enum {
+    BUCKET_ALL = CACHE_BUCKETS,
+    BUCKET_LOSSES,
+    ENTRY_SHARE = 16,
+};
 
 struct cache *cache_new(size_t bytes_max)
 {
@@ -88,6 +93,8 @@ static uint32_t generation_of(struct cache *c, uint16_t bucket)
 {
     if (bucket == BUCKET_ALL)
         return (uint32_t)atomic_load(&c->generation);
+    if (bucket == BUCKET_LOSSES)
+        return atomic_load(&c->losses);
     return atomic_load(&c->generations[bucket]);
 }
 
@@ -125,6 +132,12 @@ void cache_stamp_all(struct cache *c, struct cache_stamp *out)
 {
     *out = (struct cache_stamp){0};
     stamp_add(c, out, BUCKET_ALL);
+}
+
+void cache_stamp_losses(struct cache *c, struct cache_stamp *out)
+{
+    *out = (struct cache_stamp){0};
+    stamp_add(c, out, BUCKET_LOSSES);
 }
 
 void cache_stamp_package(struct cache *c, const struct package_id *id,
@@ -165,18 +178,25 @@ void cache_changes_package(struct cache_changes *ch,
     mark(ch, bucket_of_package(id));
 }
 
+void cache_changes_loss(struct cache_changes *ch)
+{
+    ch->is_any = ch->is_loss = true;
+}
+
 void cache_changes_add(struct cache_changes *ch,
                        const struct cache_changes *more)
 {
     for (size_t i = 0; i < CACHE_BUCKETS / 64; i++)
         ch->bits[i] |= more->bits[i];
     ch->is_any = ch->is_any || more->is_any;
+    ch->is_loss = ch->is_loss || more->is_loss;
 }
 
 void cache_apply(struct cache *c, struct cache_changes *ch)
 {
     if (c != NULL && ch->is_any) {
         atomic_fetch_add(&c->generation, 1);
+        atomic_fetch_add(&c->losses, ch->is_loss);
         for (size_t i = 0; i < CACHE_BUCKETS; i++)
             if (ch->bits[i / 64] >> i % 64 & 1)
                 atomic_fetch_add(&c->generations[i], 1);

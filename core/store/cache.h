@@ -69,6 +69,8 @@ void cache_put(struct cache *c, struct span key,
 
 /* Stamps.  A package's covers its head and versions. */
 void cache_stamp_all(struct cache *c, struct cache_stamp *out);
+/* Of what only needs that nothing was dropped to make room. */
+void cache_stamp_losses(struct cache *c, struct cache_stamp *out);
 void cache_stamp_package(struct cache *c, const struct package_id *id,
                          struct cache_stamp *out);
 /* |word|: as the index folds it (reader_search_stamp() does that). */
@@ -79,11 +81,14 @@ void cache_stamp_add_word(struct cache *c, struct cache_stamp *stamp,
 struct cache_changes {
     uint64_t bits[CACHE_BUCKETS / 64];
     bool is_any;
+    bool is_loss;
 };
 /* Words with a space between, folded. */
 void cache_changes_words(struct cache_changes *ch, const char *words);
 void cache_changes_package(struct cache_changes *ch,
                            const struct package_id *id);
+/* A package was dropped to make room. */
+void cache_changes_loss(struct cache_changes *ch);
 void cache_changes_add(struct cache_changes *ch,
                        const struct cache_changes *more);
 /* Tell it and forget it. */

@@ -64,6 +64,7 @@ static enum err evict(struct store *s, wall_ms wall, bool *more)
         if (row.id == 0)
             return ERR_STORE_CORRUPT; /* bytes of packages that are not */
         TRY(catalogue_remove(s, &row));
+        cache_changes_loss(&s->changes);
         s->tally.evicted++;
     }
     *more = is_over(s);

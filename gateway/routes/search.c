@@ -13,7 +13,7 @@
  *
  *      cache ─ hit ──────────────────────────────────────────────► answer
  *        └─ miss ► core: the best peers ─► store: what they sent ─┐
- *        └─ local, or a later page ───────────────────────────────┴► page
+ *        └─ local, a later page, peers were asked not long ago ───┴► page
  *
  * What peers send is verified by the core and goes into the catalogue; the page
  * is then read from there.  So there is one ranking, and the union of the pages
@@ -47,7 +47,11 @@ struct search {
     uint64_t fan_out;
     bool facets;
     bool is_local;
-    bool is_network;               /* peers were asked */
+    bool is_network;               /* peers have answered */
+    bool is_asked;                 /* |lookup| is of now … */
+    bool is_kept;                  /* … or kept, as a struct asked */
+    tstamp expires;                /* is_kept: when that is too old */
+    struct cache_stamp losses;     /* before the network was asked */
     char after[READER_CURSOR_MAX]; /* the catalogue's cursor */
     struct lookup_report lookup;
     struct source *sources;
@@ -202,6 +206,53 @@ static tstamp extra_read(struct exchange *x, struct span extra)
     return expires;
 }
 
+/* What the network said of a query.  A change of the catalogue makes a page
+ * stale, not this: the page is read again and the peers are left alone, or a
+ * busy market would ask them again with every package that is published.  Only
+ * what was dropped to make room may be something that they had sent. */
+struct asked {
+    struct lookup_report lookup; /* complete, so without a |reason| */
+    tstamp expires;
+};
+
+static struct span asked_key(const struct search *s, char out[CACHE_KEY_MAX])
+{
+    int n = snprintf(out, CACHE_KEY_MAX, "asked %u %s", (unsigned)s->fan_out,
+                     s->normal);
+
+    return n < CACHE_KEY_MAX ? SPAN(out, (size_t)n) : SPAN_NONE;
+}
+
+static void keep_asked(const struct exchange *x, const struct search *s,
+                       duration ttl, tstamp now)
+{
+    struct asked asked = {.lookup = s->lookup, .expires = now + ttl};
+    struct cached answer = {.body = SPAN(&asked, sizeof(asked))};
+    char bytes[CACHE_KEY_MAX];
+    struct span key = asked_key(s, bytes);
+
+    if (key.len > 0)
+        cache_put(x->gateway->deps.cache, key, &s->losses, answer, ttl, now);
+}
+
+static bool was_asked(const struct exchange *x, struct search *s)
+{
+    char bytes[CACHE_KEY_MAX];
+    struct span key = asked_key(s, bytes);
+    const struct cached *hit;
+    struct asked asked;
+
+    hit = key.len ? cache_get(x->gateway->deps.cache, key, x->started) : NULL;
+    if (hit == NULL)
+        return false;
+    memcpy(&asked, hit->body.data, sizeof(asked));
+    cached_release(hit);
+    s->lookup = asked.lookup;
+    s->expires = asked.expires;
+    s->is_kept = true;
+    return true;
+}
+
 static void finish_cached(struct exchange *x, enum err err)
 {
     exchange_answer(x, 200, err);
@@ -293,6 +344,10 @@ static void keep(struct exchange *x, const struct search *s,
 
     if (s->is_local || !s->lookup.complete || key.len == 0)
         return;
+    if (s->is_asked)
+        keep_asked(x, s, ttl, now);
+    if (s->is_kept)
+        ttl = tstamp_min(ttl, s->expires > now ? s->expires - now : 0);
     lookup.elapsed = 0;
     buf_init(&body, RESPONSE_BODY_MAX, &mem_libc);
     jw_init(&j, &body);
@@ -397,6 +452,8 @@ static void render(struct exchange *x, struct search_page *page,
     }
     if (s->is_network)
         sources |= LOOKUP_NETWORK;
+    if (s->is_kept)
+        sources |= LOOKUP_CACHE;
     s->lookup.elapsed = core_now() - x->started;
     jw_key(&j, "lookup");
     lookup_write(&j, &s->lookup, s->is_local, sources);
@@ -511,6 +568,7 @@ static void found(struct exchange *x, struct request *r)
         exchange_refuse(x, r->err, r->detail);
         return;
     }
+    s->is_asked = true;
     s->is_network = r->lookup.peers_responded > 0;
     s->lookup = r->lookup;
     if (r->err != OK)
@@ -552,6 +610,7 @@ static void ask_network(struct exchange *x)
         r->in.search.limit = SEARCH_ASK_MAX;
         r->in.search.fan_out = (unsigned)s->fan_out;
     }
+    cache_stamp_losses(x->gateway->deps.cache, &s->losses);
     tracing_request(x, r);
     x->on_deadline = expired;
     exchange_ask_simply(x, r, found);
@@ -603,7 +662,8 @@ void route_search(struct exchange *x)
     else if (!exchange_wants_fresh(x) && answer_from_cache(x, s))
         return;
     trace_bool(x->task, TRACE_CACHE_HIT, false);
-    if (s->is_local || s->after[0] != '\0')
+    if (s->is_local || s->after[0] != '\0' ||
+        (!exchange_wants_fresh(x) && was_asked(x, s)))
         answer_page(x);
     else
         ask_network(x);

@@ -7,7 +7,7 @@ import re
 import socket
 import urllib.parse
 
-from support.souk import Node, record, run
+from support.souk import Network, Node, run, wait_until
 
 SEARCH, GET = "/api/v1/search?q=kernel&limit=5", "/api/v1/packages/org/p1"
 ONE_LOOP = ["--standalone", "--gateway-threads=1",
@@ -153,7 +153,48 @@ def more_answers_than_are_kept_ready_are_all_right():
             assert stream.read(length) == whole[path], path
 
 
+def a_changed_page_is_read_again_and_no_peer_is_asked():
+    """What peers said is kept apart from the page: who publishes does not make
+    everybody who searches ask the network."""
+    with Network(2) as net:
+        net.wait_connected()
+        asker, other = net
+        for node in net:
+            wait_until(lambda: node.count("mesh_peers") == 1, "a mesh")
+            wait_until(lambda: node.count("routing_table_peers") == 1,
+                       "a table")
+        other.publish("theirs/first", description="A kernel of another node.")
+        wait_until(lambda: asker.get("/api/v1/packages/theirs/first"
+                                     "?scope=local").status == 200, "it")
+
+        def lookups():
+            text = asker.admin.get("/metrics").text
+            return sum(int(n) for n in re.findall(
+                r'^kad_lookup_duration_seconds_count\{op="find-providers".*\} '
+                r'(\d+)$', text, re.M))
+
+        asked = asker.search("kernel")["lookup"]
+        assert asked["sources"] == ["local", "network"], asked
+        wait_until(lambda: lookups() == 1, "the metric")
+        for i in range(20):
+            asker.publish(f"org/k{i}", description="A kernel, published here.")
+            again = asker.search("kernel")
+            assert again["total"] == i + 2, again
+            lookup = again["lookup"]
+            assert lookup["sources"] == ["cache", "local"], lookup
+            assert lookup["complete"] and lookup["peers_responded"] == 1, lookup
+            hot = asker.search("kernel")
+            assert hot["lookup"]["sources"] == ["cache"], hot["lookup"]
+            assert hot["results"] == again["results"]
+        fresh = asker.get("/api/v1/search?q=kernel",
+                          headers={"Cache-Control": "no-cache"}).expect(200)
+        assert "network" in fresh.json["lookup"]["sources"], fresh.json
+        wait_until(lambda: lookups() > 1, "the metric")
+        assert lookups() == 2
+
+
 if __name__ == "__main__":
     run([every_request_gets_the_headers_of_its_own,
          what_changed_is_not_sent_again,
-         more_answers_than_are_kept_ready_are_all_right])
+         more_answers_than_are_kept_ready_are_all_right,
+         a_changed_page_is_read_again_and_no_peer_is_asked])

@@ -310,6 +310,15 @@ static void a_small_network_is_believed_too_long(void **state)
     one_close(&o);
 }
 
+/* Nobody is looked for. */
+static void put_straight(struct one *o, uint64_t *op, struct question *q)
+{
+    assert_ok(kad_put(o->k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
+                      o->now + 10 * SECONDS, o->now, wall_of(o), op));
+    assert_true(next_question(o, q));
+    assert_false(begins_with(q, "0804"));
+}
+
 /* One that keeps no more is there all the same, and counts. */
 static void a_full_peer_passes_for_one_that_left(void **state)
 {
@@ -321,10 +330,7 @@ static void a_full_peer_passes_for_one_that_left(void **state)
     (void)state;
     open_with_one_other(&o);
     for (unsigned i = 0; i < 10; i++) {
-        assert_ok(kad_put(o.k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
-                          o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
-        assert_true(next_question(&o, &q));
-        assert_false(begins_with(&q, "0804")); /* nobody is looked for */
+        put_straight(&o, &op, &q);
         fail_with(&o, q.rpc, ERR_RESET);
         do
             assert_true(kad_poll(o.k, &ev));
@@ -347,10 +353,7 @@ static void a_silent_peer_counts_among_those_that_were_to_get_it(void **state)
 
     (void)state;
     open_with_one_other(&o);
-    assert_ok(kad_put(o.k, SPAN_LIT("/souk/a"), SPAN_LIT("A:0001:x"),
-                      o.now + 10 * SECONDS, o.now, wall_of(&o), &op));
-    assert_true(next_question(&o, &q));
-    assert_false(begins_with(&q, "0804"));
+    put_straight(&o, &op, &q);
     kad_on_failure(o.k, q.rpc, ERR_TIMEOUT, o.now, wall_of(&o));
     do
         assert_true(kad_poll(o.k, &ev));

@@ -94,6 +94,26 @@ static void put_search(struct cache *c, struct reader *r, const char *text)
     assert_true(has(c, text, 0));
 }
 
+/* What peers said does not change with what is published here. */
+static void only_losses_make_stale_what_depends_on_them(void **state)
+{
+    struct cache *c = cache_new(1 << 20);
+    struct store *s = open_with(c);
+    struct cache_changes changes = {0};
+    struct cache_stamp losses;
+
+    (void)state;
+    cache_stamp_losses(c, &losses);
+    put(c, "asked json", "answer", &losses, 0);
+    assert_ok(fixture_publish(s, "acme/json", "1.0.0", ""));
+    assert_true(has(c, "asked json", 0));
+    cache_changes_loss(&changes);
+    cache_apply(c, &changes);
+    assert_false(has(c, "asked json", 0));
+    store_close(s);
+    cache_free(c);
+}
+
 /* An accepted record makes stale what it could match, and only that. */
 static void changes_invalidate_what_could_match(void **state)
 {
@@ -219,6 +239,7 @@ int main(void)
         cmocka_unit_test(answers_live_as_long_as_they_should),
         cmocka_unit_test(least_recently_used_goes_first),
         cmocka_unit_test(huge_answers_and_keys_are_not_kept),
+        cmocka_unit_test(only_losses_make_stale_what_depends_on_them),
         cmocka_unit_test(changes_invalidate_what_could_match),
         cmocka_unit_test(changed_package_is_stale_and_others_are_not),
         cmocka_unit_test(answer_read_before_a_commit_does_not_outlive_it),

@@ -221,4 +221,24 @@ static inline struct store_counts fixture_counts(const struct store *s)
     return counts;
 }
 
+/* Squared: the first of |n| are common, the last are rare. */
+static inline uint64_t rng_mostly_low(const struct rng *rng, uint64_t n)
+{
+    return rng_below(rng, n) * rng_below(rng, n) / n;
+}
+
+/* 1 to |max| words, as |pick| draws them. */
+static inline void random_phrase(const struct rng *rng, uint64_t max,
+                                 const char *(*pick)(const struct rng *rng),
+                                 char *out)
+{
+    uint64_t n = 1 + rng_below(rng, max);
+
+    out[0] = '\0';
+    for (uint64_t i = 0; i < n; i++) {
+        strcat(out, i ? " " : "");
+        strcat(out, pick(rng));
+    }
+}
+
 #endif /* UNIT_STORE_FIXTURE_H */

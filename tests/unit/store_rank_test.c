@@ -75,34 +75,22 @@ static const char *word(unsigned nth)
 }
 
 /* The first are in most packages, the last in few. */
-static const char *pick(struct market *m)
+static const char *pick(const struct rng *rng)
 {
-    uint64_t a = rng_below(&m->rng, WORDS), b = rng_below(&m->rng, WORDS);
-
-    return word((unsigned)(a * b / WORDS));
-}
-
-static void phrase(struct market *m, int max, char *out)
-{
-    int n = 1 + (int)rng_below(&m->rng, (uint64_t)max);
-
-    out[0] = '\0';
-    for (int i = 0; i < n; i++) {
-        strcat(out, i ? " " : "");
-        strcat(out, pick(m));
-    }
+    return word((unsigned)rng_mostly_low(rng, WORDS));
 }
 
 static void metadata(struct market *m, char out[1024])
 {
     char title[64], text[768];
 
-    phrase(m, 3, title);
-    phrase(m, 40, text);
+    random_phrase(&m->rng, 3, pick, title);
+    random_phrase(&m->rng, 40, pick, text);
     snprintf(out, 1024,
              ",\"title\":\"%s\",\"description\":\"%s\",\"license\":\"%s\","
              "\"tags\":[\"%s\"]",
-             title, text, rng_below(&m->rng, 4) ? "MIT" : "Zlib", pick(m));
+             title, text, rng_below(&m->rng, 4) ? "MIT" : "Zlib",
+             pick(&m->rng));
 }
 
 static void publish(struct market *m, unsigned nth, unsigned version)
@@ -221,11 +209,11 @@ static unsigned expect_all(struct market *m)
         held += expect_packages(m, word(i));
         expect_best(m, word(i), NULL);
         expect_best(m, word(i), "mit");
-        snprintf(two, sizeof(two), "%s %s", pick(m), word(i));
+        snprintf(two, sizeof(two), "%s %s", pick(&m->rng), word(i));
         expect_best(m, two, NULL);
-        snprintf(three, sizeof(three), "%s %s", two, pick(m));
+        snprintf(three, sizeof(three), "%s %s", two, pick(&m->rng));
         expect_best(m, three, i % 2 ? "zlib" : NULL);
-        snprintf(three, sizeof(three), "%s -%s", two, pick(m));
+        snprintf(three, sizeof(three), "%s -%s", two, pick(&m->rng));
         expect_best(m, three, NULL);
     }
     return held;

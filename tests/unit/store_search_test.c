@@ -23,23 +23,9 @@ struct market {
     size_t count;
 };
 
-static const char *pick(struct market *m)
+static const char *pick(const struct rng *rng)
 {
-    /* Squared: the first words are common, the last are rare. */
-    uint64_t a = rng_below(&m->rng, WORDS), b = rng_below(&m->rng, WORDS);
-
-    return words[a * b / WORDS];
-}
-
-static void phrase(struct market *m, int max, char *out)
-{
-    int n = 1 + (int)rng_below(&m->rng, (uint64_t)max);
-
-    out[0] = '\0';
-    for (int i = 0; i < n; i++) {
-        strcat(out, i ? " " : "");
-        strcat(out, pick(m));
-    }
+    return words[rng_mostly_low(rng, WORDS)];
 }
 
 static void make_metadata(struct market *m, char *out, size_t max)
@@ -49,12 +35,12 @@ static void make_metadata(struct market *m, char *out, size_t max)
                                              "{\"Custom\":\"Fun Stuff\"}"};
     char title[64], text[512];
 
-    phrase(m, 3, title);
-    phrase(m, 20, text);
+    random_phrase(&m->rng, 3, pick, title);
+    random_phrase(&m->rng, 20, pick, text);
     snprintf(out, max,
              ",\"title\":\"%s\",\"description\":\"%s\",\"license\":\"%s\","
              "\"tags\":[\"%s\",\"C++\"],\"categories\":[%s]",
-             title, text, licenses[rng_below(&m->rng, 3)], pick(m),
+             title, text, licenses[rng_below(&m->rng, 3)], pick(&m->rng),
              categories[rng_below(&m->rng, 3)]);
 }
 
@@ -66,7 +52,8 @@ static void add_package(struct market *m, size_t nth)
 
     snprintf(ns, sizeof(ns), "%s%u", is_own ? "own" : "their",
              (unsigned)rng_below(&m->rng, 5));
-    snprintf(id, sizeof(id), "%s/%s-%s%zu", ns, pick(m), pick(m), nth);
+    snprintf(id, sizeof(id), "%s/%s-%s%zu", ns, pick(&m->rng), pick(&m->rng),
+             nth);
     make_metadata(m, more, sizeof(more));
     fixture_input(&m->records[m->count], id, "1.0.0", more);
     m->trust[m->count] = is_own ? TRUST_PINNED : TRUST_SIGNED;
@@ -103,24 +90,24 @@ static void make_query(struct market *m, struct query *q)
     int n = (int)rng_below(&m->rng, 4);
 
     for (int i = 0; i < n; i++) {
-        const char *w = pick(m);
+        const char *w = pick(&m->rng);
         char term[64];
 
         switch (rng_below(&m->rng, 8)) {
         case 0:
-            snprintf(term, sizeof(term), "%s %.2s* ", w, pick(m));
+            snprintf(term, sizeof(term), "%s %.2s* ", w, pick(&m->rng));
             break;
         case 1:
-            snprintf(term, sizeof(term), "%s -%s ", w, pick(m));
+            snprintf(term, sizeof(term), "%s -%s ", w, pick(&m->rng));
             break;
         case 2:
-            snprintf(term, sizeof(term), "\"%s %s\" ", w, pick(m));
+            snprintf(term, sizeof(term), "\"%s %s\" ", w, pick(&m->rng));
             break;
         case 3:
             snprintf(term, sizeof(term), "title:%s ", w);
             break;
         case 4:
-            snprintf(term, sizeof(term), "name:%s %s ", w, pick(m));
+            snprintf(term, sizeof(term), "name:%s %s ", w, pick(&m->rng));
             break;
         default:
             snprintf(term, sizeof(term), "%s ", w);
@@ -134,7 +121,7 @@ static void make_query(struct market *m, struct query *q)
     if (rng_below(&m->rng, 4) == 0)
         assert_ok(query_set(q, "category", SPAN_LIT("fun stuff"), NULL));
     if (rng_below(&m->rng, 4) == 0)
-        assert_ok(query_set(q, "tag", span_str(pick(m)), NULL));
+        assert_ok(query_set(q, "tag", span_str(pick(&m->rng)), NULL));
     if (rng_below(&m->rng, 4) == 0)
         assert_ok(query_set(q, "namespace", SPAN_LIT("own1"), NULL));
     if (rng_below(&m->rng, 4) == 0)
