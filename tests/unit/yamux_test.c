@@ -134,7 +134,10 @@ static void header_has_the_form_of_the_specification(void **state)
         yamux_header_encode(&vectors[i].header, bytes);
         assert_memory_equal(vectors[i].bytes, bytes, sizeof(bytes));
         assert_ok(yamux_header_decode(&h, vectors[i].bytes));
-        assert_memory_equal(&vectors[i].header, &h, sizeof(h));
+        assert_int_equal(vectors[i].header.type, h.type);
+        assert_int_equal(vectors[i].header.flags, h.flags);
+        assert_int_equal(vectors[i].header.stream, h.stream);
+        assert_int_equal(vectors[i].header.length, h.length);
     }
 }
 
