@@ -5,6 +5,8 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
+#include "tbl/limit.h"
+
 static void write_file(const char *path, const void *bytes, size_t len)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -348,6 +350,61 @@ static void trust_of_the_operator_is_judged_anew_at_start(void **state)
     fixture_remove(dir);
 }
 
+/* The most that SQLite held while all of a table of 96 MiB was read. */
+static uint64_t most_while_reading(sqlite3 *db)
+{
+    sqlite3_stmt *row;
+    uint64_t most = 0;
+
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_prepare_v2(db, "SELECT v FROM t", -1, &row, NULL));
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        (void)sqlite3_column_blob(row, 0);
+        if (store_memory() > most)
+            most = store_memory();
+    }
+    assert_int_equal(SQLITE_OK, sqlite3_finalize(row));
+    return most;
+}
+
+static void pages_beyond_their_memory_make_way(void **state)
+{
+    const uint64_t limit = LIMIT_DATABASE_CACHE_BYTES_MAX;
+    const char *dir = fixture_dir();
+    struct store_config config = fixture_config(dir);
+    struct store *s = fixture_open(&config);
+    struct package_view view;
+    struct reader *r;
+    sqlite3 *db;
+
+    (void)state;
+    /* A connection that would keep all of what it reads. */
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_open(fixture_path(dir, "other.db"), &db));
+    assert_int_equal(
+        SQLITE_OK,
+        sqlite3_exec(db,
+                     "PRAGMA cache_size=-200000; PRAGMA synchronous=OFF;"
+                     "CREATE TABLE t(v);"
+                     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1"
+                     " FROM c LIMIT 32768)"
+                     "INSERT INTO t SELECT randomblob(3000) FROM c",
+                     NULL, NULL, NULL));
+    assert_in_range(most_while_reading(db), limit - (1 << 20),
+                    limit + (1 << 20));
+    assert_ok(fixture_publish(s, "acme/json", "1.0.0", ""));
+    r = fixture_reader(s);
+    assert_string_equal("1.0.0", fixture_head(r, "acme/json", &view));
+    reader_close(r);
+    assert_in_range(store_memory(), limit - (1 << 20), limit + (1 << 20));
+    (void)sqlite3_soft_heap_limit64(0);
+    assert_true(most_while_reading(db) > limit + limit / 4);
+    assert_int_equal(SQLITE_OK, sqlite3_close(db));
+    assert_true(store_memory() < limit / 4);
+    store_close(s);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +423,7 @@ int main(void)
         cmocka_unit_test(bad_admin_token_is_a_clear_error),
         cmocka_unit_test(first_start_that_died_halfway_can_start_again),
         cmocka_unit_test(trust_of_the_operator_is_judged_anew_at_start),
+        cmocka_unit_test(pages_beyond_their_memory_make_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
