@@ -52,18 +52,31 @@ static void add_connected(struct node *n, struct search *s)
 
 /* ---- Ending. ---- */
 
-void find_end(struct node *n, struct search *s, enum err err,
-              const char *reason)
+static void answer(struct node *n, const struct search *s, struct pending *p,
+                   enum err err, const char *reason)
 {
-    struct pending *p = s->pending;
     struct lookup_report *r = &p->request->lookup;
 
     r->complete = reason == NULL;
     r->reason = reason;
     r->peers_queried = s->queried;
     r->peers_responded = s->responded;
-    r->fan_out = p->request->in.search.fan_out ? p->request->in.search.fan_out
-                                               : n->config.search_fan_out;
+    r->fan_out = s->in.fan_out ? s->in.fan_out : n->config.search_fan_out;
+    p->search = NULL;
+    request_answer(n, p, err, NULL);
+}
+
+static void unlist(struct node *n, struct search *s)
+{
+    if (s->is_listed)
+        MAP_DEL(n->searches, s);
+    s->is_listed = false;
+}
+
+static void forget(struct node *n, struct search *s, enum err err)
+{
+    assert(list_is_empty(&s->waiting));
+    unlist(n, s);
     heap_remove(&n->timers, &s->timer.node);
     ops_forget(n, s);
     while (!list_is_empty(&s->asks)) {
@@ -75,41 +88,67 @@ void find_end(struct node *n, struct search *s, enum err err,
             rpc_cancel(n, a->rpc);
         mem_free(n->mem, a);
     }
-    p->search = NULL;
-    request_answer(n, p, err, NULL);
     mem_free(n->mem, s);
+}
+
+void find_leave(struct node *n, struct pending *p, enum err err,
+                const char *reason)
+{
+    struct search *s = p->search;
+
+    answer(n, s, p, err, reason);
+    if (list_is_empty(&s->waiting))
+        forget(n, s, err);
+}
+
+static void end(struct node *n, struct search *s, enum err err,
+                const char *reason)
+{
+    struct list *entry;
+
+    while ((entry = list_pop_front(&s->waiting)) != NULL)
+        answer(n, s, LIST_ENTRY(entry, struct pending, of_owner), err, reason);
+    forget(n, s, err);
 }
 
 /* ---- Asking. ---- */
 
+/* On whose behalf peers are asked: the one that waits for longest. */
+static const struct trace_context *trace_of(const struct search *s)
+{
+    return &LIST_ENTRY(s->waiting.next, struct pending, of_owner)
+                ->request->trace;
+}
+
 static bool ask_one(struct node *n, struct search *s, const struct peer_id *id)
 {
-    const struct request_search *in = &s->pending->request->in.search;
-    tstamp deadline = s->pending->request->deadline;
-    struct search_request request = {.filter = in->filter, .limit = in->limit};
+    struct search_request request = {.filter = s->in.filter,
+                                     .limit = s->in.limit};
     struct peer *p = peer_find(n, id);
     struct ask *a;
     struct buf msg;
     enum err err;
 
-    if (peer_id_eq(id, &n->self) ||
-        (p != NULL && n->now < p->search_not_before) ||
-        search_pace_take(n->pace_out, id, n->now) > 0)
+    if (peer_id_eq(id, &n->self))
         return false;
+    if ((p != NULL && n->now < p->search_not_before) ||
+        search_pace_take(n->pace_out, id, n->now) > 0) {
+        s->is_held = true;
+        return false;
+    }
     a = mem_try_zero(n->mem, sizeof(*a));
     if (a == NULL)
         return false;
-    (void)snprintf(request.query, sizeof(request.query), "%s", in->query);
+    (void)snprintf(request.query, sizeof(request.query), "%s", s->in.query);
     request.deadline_ms =
-        deadline > n->now
-            ? least((size_t)((deadline - n->now) / MILLISECONDS) + 1,
+        s->deadline > n->now
+            ? least((size_t)((s->deadline - n->now) / MILLISECONDS) + 1,
                     SEARCH_DEADLINE_MS_MAX)
             : 1;
     a->search = s;
     a->peer = *id;
     a->sent_at = n->now;
-    a->trace = traced(n, &s->pending->request->trace, "souk.search.peer",
-                      TRACE_CLIENT);
+    a->trace = traced(n, trace_of(s), "souk.search.peer", TRACE_CLIENT);
     trace_peer(a->trace, peer_id_span(id));
     list_push_back(&s->asks, &a->of_search);
     s->active++;
@@ -145,15 +184,16 @@ static void go_on(struct node *n, struct search *s)
     if (s->active > 0)
         return;
     if (s->responded >= s->chosen && s->chosen > 0)
-        find_end(n, s, OK, NULL);
+        end(n, s, OK, NULL);
     else
-        find_end(n, s, OK, s->queried > 0 ? "peers-failed" : "no-peers");
+        end(n, s, OK,
+            s->is_held       ? "peers-busy"
+            : s->queried > 0 ? "peers-failed"
+                             : "no-peers");
 }
 
 static void begin_asking(struct node *n, struct search *s)
 {
-    struct request_search *in = &s->pending->request->in.search;
-
     if (s->is_asking)
         return;
     s->is_asking = true;
@@ -162,8 +202,8 @@ static void begin_asking(struct node *n, struct search *s)
     add_connected(n, s);
     for (size_t i = 0; i < s->candidate_count; i++)
         s->chosen += !peer_id_eq(&s->candidates[i], &n->self);
-    s->chosen =
-        least(s->chosen, in->fan_out ? in->fan_out : n->config.search_fan_out);
+    s->chosen = least(s->chosen,
+                      s->in.fan_out ? s->in.fan_out : n->config.search_fan_out);
     go_on(n, s);
 }
 
@@ -194,8 +234,7 @@ void find_providers_done(struct node *n, struct search *s,
 
 static void look_for_providers(struct node *n, struct search *s)
 {
-    tstamp until = tstamp_min(s->pending->request->deadline,
-                              n->now + SEARCH_PROVIDERS_WITHIN);
+    tstamp until = tstamp_min(s->deadline, n->now + SEARCH_PROVIDERS_WITHIN);
     struct terms terms;
 
     terms_of_query(&s->query, &terms);
@@ -215,22 +254,64 @@ static void look_for_providers(struct node *n, struct search *s)
         node_timer_set(n, &s->timer, until);
 }
 
-void find_start(struct node *n, struct pending *p)
+static void wait_for(struct search *s, struct pending *p)
 {
+    p->search = s;
+    if (p->request->deadline > s->deadline)
+        s->deadline = p->request->deadline;
+    list_push_back(&s->waiting, &p->of_owner);
+}
+
+/* True: one that is under way will do, as long as no peer's answer is missed.
+ * Peers were told its deadline, so who has much more time asks again. */
+static bool join(struct node *n, struct pending *p)
+{
+    struct search *s;
+
+    MAP_FIND(n->searches, &p->request->in.search, sizeof(s->in), s);
+    if (s == NULL)
+        return false;
+    if (s->responded > 0 || p->request->deadline > s->join_until) {
+        unlist(n, s);
+        return false;
+    }
+    wait_for(s, p);
+    return true;
+}
+
+static struct search *begin(struct node *n, struct pending *p)
+{
+    tstamp deadline = p->request->deadline;
     struct search *s = mem_new(n->mem, sizeof(*s));
 
     s->timer.type = TIMER_SEARCH;
-    s->pending = p;
-    p->search = s;
+    /* Its padding, too: it is a key. */
+    memcpy(&s->in, &p->request->in.search, sizeof(s->in));
+    s->join_until = deadline;
+    if (deadline > n->now)
+        s->join_until = tstamp_add(deadline, (deadline - n->now) / 4);
+    list_init(&s->waiting);
     list_init(&s->asks);
-    if (query_parse(span_str(p->request->in.search.query), &s->query, NULL) !=
-        OK) {
-        find_end(n, s, ERR_INVAL, "query");
+    MAP_ADD(n->searches, &s->in, sizeof(s->in), s);
+    s->is_listed = true;
+    wait_for(s, p);
+    return s;
+}
+
+void find_start(struct node *n, struct pending *p)
+{
+    struct search *s;
+
+    if (join(n, p))
+        return;
+    s = begin(n, p);
+    if (query_parse(span_str(s->in.query), &s->query, NULL) != OK) {
+        end(n, s, ERR_INVAL, "query");
         return;
     }
-    s->query.filter = p->request->in.search.filter;
+    s->query.filter = s->in.filter;
     if (n->config.is_standalone && n->links == NULL) {
-        find_end(n, s, OK, NULL); /* nobody is left out: there is nobody */
+        end(n, s, OK, NULL); /* nobody is left out: there is nobody */
         return;
     }
     look_for_providers(n, s);
@@ -262,16 +343,20 @@ static void add_found(struct node *n, struct search *s, const struct ask *a,
                       const struct search_hit *hit,
                       const struct peer_id *publisher, bool is_new)
 {
-    struct found_record *f =
-        request_add_record(s->pending->request, hit->record);
+    double reputation = reputation_score(n->reputation, &a->peer, n->wall);
 
-    if (f == NULL)
-        return;
-    f->publisher = *publisher;
-    f->source = a->peer;
-    f->score = hit->score;
-    f->source_reputation = reputation_score(n->reputation, &a->peer, n->wall);
-    f->is_new = is_new;
+    LIST_FOR_EACH(entry, &s->waiting) {
+        struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
+        struct found_record *f = request_add_record(p->request, hit->record);
+
+        if (f == NULL)
+            continue;
+        f->publisher = *publisher;
+        f->source = a->peer;
+        f->score = hit->score;
+        f->source_reputation = reputation;
+        f->is_new = is_new;
+    }
 }
 
 /* The catalogue has it, so what it is and whether it matches is known there.
@@ -324,8 +409,12 @@ static void take_response(struct node *n, struct ask *a,
 
     s->responded++;
     trace_number(a->trace, TRACE_RESULTS, r->count);
-    s->pending->request->total += r->total;
-    s->pending->request->truncated |= r->is_truncated;
+    LIST_FOR_EACH(entry, &s->waiting) {
+        struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
+
+        p->request->total += r->total;
+        p->request->truncated |= r->is_truncated;
+    }
     peer_learn(n, &a->peer, REPUTATION_SEARCH_ANSWERED, n->now - a->sent_at);
     if (r->has_location &&
         reputation_place(n->reputation, &a->peer, r->latitude, r->longitude,
@@ -351,6 +440,7 @@ void find_answered(struct node *n, struct ask *a, struct span msg)
     if (r->is_busy) {
         if (p != NULL)
             p->search_not_before = n->now + r->retry_ms * MILLISECONDS;
+        s->is_held = true;
         peer_learn(n, &a->peer, REPUTATION_SEARCH_BUSY, REPUTATION_NO_SAMPLE);
         traced_end(n, &a->trace, ERR_BUSY);
     } else {

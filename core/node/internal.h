@@ -313,7 +313,8 @@ struct pending {
     struct timer timer;
     struct request *request;
     tstamp started_at;
-    struct list of_owner; /* joined gets, CONNECTs of a peer, ANNOUNCEs */
+    struct list of_owner; /* joined gets and searches, CONNECTs of a peer,
+                             ANNOUNCEs */
     struct list of_node;  /* n->requests */
     struct search *search;
     struct get *get;
@@ -349,18 +350,25 @@ struct ask { /* one peer of a search */
     struct trace_span *trace;
     struct list of_search;
 };
+/* Searches for the same that begin at nearly the same time are one. */
 struct search {
     struct timer timer;
-    struct pending *pending;
-    struct query query; /* to see that what is sent does match */
+    struct request_search in;
+    struct list waiting; /* struct pending.of_owner */
+    tstamp deadline;     /* the latest of theirs: peers are told */
+    tstamp join_until;   /* the latest of one that may join */
+    bool is_listed;      /* in n->searches, to be joined */
+    struct query query;  /* to see that what is sent does match */
     struct peer_id candidates[SEARCH_CANDIDATES_MAX];
     size_t candidate_count, next;
     unsigned provider_ops;
     bool is_asking;
     bool is_busy;    /* go_on() is at work */
+    bool is_held;    /* a peer must not be asked yet, or said so itself */
     unsigned chosen; /* sources that must answer */
     unsigned active, queried, responded;
     struct list asks;
+    UT_hash_handle hh;
 };
 
 struct outbox_work {
@@ -473,8 +481,9 @@ struct node {
     struct served *served;
     struct list requests; /* all pending */
     size_t request_count;
-    struct get *gets;  /* map by key */
-    struct list early; /* struct pending.of_owner: gets before any peer */
+    struct get *gets;        /* map by key */
+    struct list early;       /* struct pending.of_owner: gets before any peer */
+    struct search *searches; /* map by what is asked */
 
     struct {
         struct list items;           /* struct outbox_work */
@@ -682,9 +691,10 @@ void find_providers_done(struct node *n, struct search *s,
                          const struct kad_event *ev);
 void find_answered(struct node *n, struct ask *a, struct span msg);
 void find_failed(struct node *n, struct ask *a, enum err err);
-/* Deadline or cancel: end it with what there is. */
-void find_end(struct node *n, struct search *s, enum err err,
-              const char *reason);
+/* Deadline or cancel: |p| gets what there is; a search that nobody waits for
+ * ends. */
+void find_leave(struct node *n, struct pending *p, enum err err,
+                const char *reason);
 enum err find_serve(struct node *n, struct flow *f, struct span data);
 void find_flow_gone(struct node *n, struct flow *f);
 

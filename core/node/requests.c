@@ -58,7 +58,7 @@ static void end_early(struct node *n, struct pending *p, enum err err,
     lookup->reason = reason;
     switch (p->request->type) {
     case REQUEST_SEARCH:
-        find_end(n, p->search, err, reason);
+        find_leave(n, p, err, reason);
         return;
     case REQUEST_GET:
         request_answer(n, p, err == OK ? ERR_LOOKUP_INCOMPLETE : err, NULL);

@@ -2,9 +2,11 @@
 """Answers from the hot cache: made once, sent to everybody, and each with the
 headers of its own request."""
 import http.client
+import json
 import random
 import re
 import socket
+import threading
 import urllib.parse
 
 from support.souk import Network, Node, run, wait_until
@@ -193,8 +195,40 @@ def a_changed_page_is_read_again_and_no_peer_is_asked():
         assert lookups() == 2
 
 
+def who_asks_the_same_at_once_is_one_searcher():
+    """In all more than a peer answers in a row: each of them is complete."""
+    clients, rounds, answers = 32, 20, []
+    together = threading.Barrier(clients, timeout=60)
+    with Network(2) as net:
+        net.wait_connected()
+        asker, other = net
+        other.publish("theirs/first", description="A kernel of another node.")
+        wait_until(lambda: asker.search("first")["lookup"]["complete"], "it")
+
+        def client():
+            connection = connect(asker)
+            for limit in range(1, rounds + 1):
+                together.wait()
+                answers.append(ask(
+                    connection, f"/api/v1/search?q=kernel&limit={limit}",
+                    {"Cache-Control": "no-cache"}))
+            connection.close()
+
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(answers) == clients * rounds, len(answers)
+    for status, _, body in answers:
+        lookup = json.loads(body)["lookup"]
+        assert status == 200 and lookup["complete"], (status, lookup)
+        assert lookup["peers_responded"] == 1, lookup
+
+
 if __name__ == "__main__":
     run([every_request_gets_the_headers_of_its_own,
          what_changed_is_not_sent_again,
          more_answers_than_are_kept_ready_are_all_right,
-         a_changed_page_is_read_again_and_no_peer_is_asked])
+         a_changed_page_is_read_again_and_no_peer_is_asked,
+         who_asks_the_same_at_once_is_one_searcher])

@@ -44,6 +44,7 @@ struct world {
     struct record record;
     bool outbox[OUTBOX_SLOTS]; /* at id − 1; all of the same record */
     unsigned published;
+    unsigned searches_served;
     bool has_names; /* each leads to |named|, a bare IP */
     struct multiaddr named;
     struct request *answered[ANSWERS_MAX];
@@ -195,6 +196,7 @@ static inline void perform(struct world *w, unsigned i,
         w->outbox[a->outbox.id - 1] = false;
         break;
     case NODE_CATALOGUE_SEARCH:
+        w->searches_served++;
         hit.record = buf_span(&w->record.bytes);
         node_catalogue_found(n, a->query, OK, &hit, hit.record.len > 0, 1,
                              w->now);
@@ -353,13 +355,19 @@ static inline struct request *get_within(struct world *w, unsigned i,
     return submit(w, i, r);
 }
 
-static inline struct request *search(struct world *w, unsigned i)
+static inline struct request *search_within(struct world *w, unsigned i,
+                                            duration within)
 {
-    struct request *r = request_new(REQUEST_SEARCH, w->now + 5 * SECONDS);
+    struct request *r = request_new(REQUEST_SEARCH, w->now + within);
 
     (void)snprintf(r->in.search.query, sizeof(r->in.search.query), "lib");
     r->in.search.limit = 10;
     return submit(w, i, r);
+}
+
+static inline struct request *search(struct world *w, unsigned i)
+{
+    return search_within(w, i, 5 * SECONDS);
 }
 
 /* The next one that the first node has in its outbox. */

@@ -243,6 +243,130 @@ static void a_get_that_shares_a_lookup_keeps_its_own_deadline(void **state)
     world_release(&w);
 }
 
+/* ---- Searches. ---- */
+
+static const struct search *search_of(const struct request *r)
+{
+    return ((const struct pending *)r->node_state)->search;
+}
+
+static void assert_found(const struct world *w, const struct request *r)
+{
+    assert_true(is_answered(w, r));
+    assert_ok(r->err);
+    assert_true(r->lookup.complete);
+    assert_int_equal(1, r->lookup.peers_responded);
+    assert_int_equal(1, r->total);
+    assert_int_equal(1, r->record_count);
+}
+
+static void searches_for_the_same_ask_the_peers_anew(void **state)
+{
+    struct request *first, *left, *last, *other;
+    struct world w;
+
+    (void)state;
+    two(&w);
+    publish(&w);
+    run(&w, 20 * SECONDS);
+    first = search(&w, 0);
+    left = search(&w, 0);
+    last = search(&w, 0);
+    other = request_new(REQUEST_SEARCH, w.now + 5 * SECONDS);
+    other->in.search = first->in.search;
+    other->in.search.limit++;
+    (void)submit(&w, 0, other);
+    node_cancel(w.nodes[0], left, w.now);
+    assert_err(ERR_CANCELLED, left->err);
+    settle(&w);
+    assert_found(&w, first);
+    assert_found(&w, last);
+    assert_found(&w, other);
+    assert_int_equal(2, w.searches_served);
+    assert_int_equal(0, left->record_count);
+
+    assert_found(&w, (first = search(&w, 0), settle(&w), first));
+    assert_int_equal(3, w.searches_served);
+    assert_int_equal(0, MAP_COUNT(w.nodes[0]->searches));
+    world_release(&w);
+}
+
+static void a_search_ends_with_the_one_that_began_it(void **state)
+{
+    struct request *first, *second, *third;
+    struct world w;
+
+    (void)state;
+    two(&w);
+    w.pipes[0].ends[1].conn = 0; /* node 1 falls silent */
+    first = search_within(&w, 0, SECONDS);
+    second = search_within(&w, 0, 1250 * MILLISECONDS);
+    assert_ptr_equal(search_of(first), search_of(second));
+    third = search_within(&w, 0, 4 * SECONDS); /* peers think of less */
+    assert_ptr_not_equal(search_of(first), search_of(third));
+    assert_int_equal(1, MAP_COUNT(w.nodes[0]->searches));
+    run(&w, 1100 * MILLISECONDS);
+    assert_true(is_answered(&w, first));
+    assert_string_equal("deadline", first->lookup.reason);
+    assert_false(is_answered(&w, second));
+    run(&w, 300 * MILLISECONDS);
+    assert_true(is_answered(&w, second));
+    assert_string_equal("deadline", second->lookup.reason);
+    assert_false(is_answered(&w, third));
+    run(&w, 3 * SECONDS);
+    assert_true(is_answered(&w, third));
+    assert_int_equal(0, MAP_COUNT(w.nodes[0]->searches));
+    world_release(&w);
+}
+
+static void an_answer_that_came_is_missed_by_who_joins(void **state)
+{
+    struct request *first, *second;
+    struct world w;
+
+    (void)state;
+    two(&w);
+    (void)add(&w, (struct node_config){0});
+    (void)connect_over(&w, 0, 2, 2);
+    run(&w, 20 * SECONDS);
+    publish(&w);
+    run(&w, 20 * SECONDS);
+    w.pipes[0].ends[1].conn = 0; /* node 1 falls silent, node 2 answers */
+    first = search(&w, 0);
+    run(&w, SECONDS);
+    assert_int_equal(1, w.searches_served);
+    assert_false(is_answered(&w, first));
+    second = search(&w, 0);
+    assert_ptr_not_equal(search_of(first), search_of(second));
+    run(&w, 6 * SECONDS);
+    assert_int_equal(2, w.searches_served);
+    assert_int_equal(1, first->record_count);
+    assert_int_equal(1, second->record_count);
+    world_release(&w);
+}
+
+static void who_asks_too_much_is_told_that_nobody_is_there(void **state)
+{
+    struct request *r = NULL;
+    struct world w;
+
+    (void)state;
+    two(&w);
+    run(&w, 20 * SECONDS);
+    for (unsigned i = 0; i <= SEARCH_BURST; i++) {
+        while (w.answer_count > 0)
+            request_free(w.answered[--w.answer_count]);
+        r = search(&w, 0);
+        settle(&w);
+        assert_true(is_answered(&w, r));
+        if (i < SEARCH_BURST)
+            assert_true(r->lookup.complete);
+    }
+    assert_false(r->lookup.complete);
+    assert_string_equal("peers-busy", r->lookup.reason);
+    world_release(&w);
+}
+
 /* ---- Limits. ---- */
 
 static void requests_beyond_the_limit_are_told_so(void **state)
@@ -384,6 +508,7 @@ static void story(struct world *w)
     run(w, 5 * SECONDS);
     (void)get_within(w, 1, 5 * SECONDS);
     (void)search(w, 1);
+    (void)search(w, 1);
     run(w, 6 * SECONDS);
     node_drain(w->nodes[0], w->now);
     run(w, 6 * SECONDS);
@@ -422,7 +547,7 @@ static void tell_story(unsigned nth, bool is_child)
     asked = 0;
     fail_at = nth;
     story(&w);
-    assert_int_equal(3, w.answer_count); /* each request ended, once */
+    assert_int_equal(4, w.answer_count); /* each request ended, once */
     if (!is_child) {
         for (unsigned i = 0; i < w.answer_count; i++)
             assert_ok(w.answered[i]->err);
@@ -471,6 +596,10 @@ int main(void)
         cmocka_unit_test(what_a_peer_says_of_itself_is_kept_before_hearsay),
         cmocka_unit_test(what_follows_an_answer_ends_its_stream_only),
         cmocka_unit_test(a_get_that_shares_a_lookup_keeps_its_own_deadline),
+        cmocka_unit_test(searches_for_the_same_ask_the_peers_anew),
+        cmocka_unit_test(a_search_ends_with_the_one_that_began_it),
+        cmocka_unit_test(an_answer_that_came_is_missed_by_who_joins),
+        cmocka_unit_test(who_asks_too_much_is_told_that_nobody_is_there),
         cmocka_unit_test(requests_beyond_the_limit_are_told_so),
         cmocka_unit_test(the_peer_idle_for_longest_makes_room),
         cmocka_unit_test(connections_beyond_the_limits_are_refused),
