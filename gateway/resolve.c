@@ -79,8 +79,9 @@ static size_t choose(struct exchange *x, const struct request *found)
 
 static struct job *accept_job(const struct found_record *f, bool pin)
 {
-    return job_accept(f->bytes, &f->source, ACCEPT_LOOKUP, f->source_reputation,
-                      pin);
+    static const struct peer_id several;
+
+    return job_accept(f->bytes, &several, ACCEPT_LOOKUP, 0, pin);
 }
 
 void resolve_accept(struct exchange *x, const struct request *found,

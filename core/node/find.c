@@ -339,47 +339,41 @@ void find_failed(struct node *n, struct ask *a, enum err err)
     go_on(n, s);
 }
 
-static void add_found(struct node *n, struct search *s, const struct ask *a,
-                      const struct search_hit *hit,
-                      const struct peer_id *publisher, bool is_new)
+/* For each of those who wait; a name is all they need, and there may be many.
+ */
+static void add_found(const struct search *s, const struct ask *a,
+                      const char *name, bool is_new)
 {
-    double reputation = reputation_score(n->reputation, &a->peer, n->wall);
-
     LIST_FOR_EACH(entry, &s->waiting) {
         struct pending *p = LIST_ENTRY(entry, struct pending, of_owner);
-        struct found_record *f = request_add_record(p->request, hit->record);
+        struct found_record *f = request_add_record(p->request, span_str(name));
 
         if (f == NULL)
             continue;
-        f->publisher = *publisher;
         f->source = a->peer;
-        f->score = hit->score;
-        f->source_reputation = reputation;
         f->is_new = is_new;
     }
 }
 
 /* The catalogue has it, so what it is and whether it matches is known there.
  */
-static bool take_known_hit(struct node *n, struct search *s,
+static bool take_known_hit(struct node *n, const struct search *s,
                            const struct ask *a, const struct search_hit *hit)
 {
-    static const struct peer_id nobody;
     enum known known = known_look(n, hit->record);
     char name[PACKAGE_TEXT_MAX];
 
-    if (known == KNOWN_NOT)
+    if (known == KNOWN_NOT || !package_id_peek(hit->record, name))
         return false;
-    if (package_id_peek(hit->record, name))
-        reputation_provided(n->reputation, &a->peer, span_str(name), n->wall);
-    add_found(n, s, a, hit, &nobody, known == KNOWN_JUST_NOW);
+    reputation_provided(n->reputation, &a->peer, span_str(name), n->wall);
+    add_found(s, a, name, known == KNOWN_JUST_NOW);
     return true;
 }
 
 /* Verified before it is believed: neither the record nor that it matches is
  * taken on the peer's word. */
-static void take_hit(struct node *n, struct search *s, struct ask *a,
-                     const struct search_hit *hit)
+static void take_hit(struct node *n, const struct search *s,
+                     const struct ask *a, const struct search_hit *hit)
 {
     struct query_doc doc;
     struct record record;
@@ -391,12 +385,12 @@ static void take_hit(struct node *n, struct search *s, struct ask *a,
         peer_learn(n, &a->peer, REPUTATION_RECORD_BAD, REPUTATION_NO_SAMPLE);
         return;
     }
-    reputation_provided(n->reputation, &a->peer,
-                        span_str(package_id_format(&record.id, name)), n->wall);
+    (void)package_id_format(&record.id, name);
+    reputation_provided(n->reputation, &a->peer, span_str(name), n->wall);
     accept_record(n, hit->record, &a->peer, ACCEPT_SEARCH);
     if (query_doc_init(&doc, &record) == OK) {
         if (query_matches(&s->query, &doc))
-            add_found(n, s, a, hit, &record.publisher, true);
+            add_found(s, a, name, true);
         query_doc_release(&doc);
     }
     record_release(&record);

@@ -538,11 +538,12 @@ static void remember_sources(struct search *s, const struct request *r)
 
     s->sources = n ? calloc(n, sizeof(*s->sources)) : NULL;
     for (size_t i = 0; s->sources != NULL && i < n; i++) {
-        struct source *source = &s->sources[s->source_count];
+        struct source *source = &s->sources[s->source_count++];
+        struct span name = r->records[i].bytes;
 
         source->peer = r->records[i].source;
-        s->source_count +=
-            package_id_peek(r->records[i].bytes, source->package);
+        assert(name.len < sizeof(source->package));
+        memcpy(source->package, name.data, name.len); /* zeros follow */
     }
 }
 

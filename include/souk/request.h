@@ -91,15 +91,13 @@ struct lookup_report {
     duration elapsed;
 };
 
-/* A record that came from the network, verified, now or (SEARCH, not |is_new|)
- * when the catalogue got it. */
+/* A record that came from the network and was verified: now, or (SEARCH, not
+ * |is_new|) when the catalogue got it. */
 struct found_record {
-    struct span bytes;        /* the record as it came */
-    bool is_new;              /* SEARCH: on its way to the catalogue */
-    struct peer_id publisher; /* SEARCH: none unless verified now */
-    struct peer_id source;    /* who sent it; len 0: several */
-    double score;             /* text score the source gave (search) */
-    double source_reputation; /* 0…1 */
+    struct span bytes;        /* as it came; SEARCH: its "namespace/name" */
+    struct peer_id publisher; /* GET; len 0: unsigned */
+    struct peer_id source;    /* SEARCH: who sent it */
+    bool is_new;              /* SEARCH: it is on its way to the catalogue */
 };
 
 struct reputation_reason {

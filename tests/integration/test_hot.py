@@ -221,9 +221,11 @@ def who_asks_the_same_at_once_is_one_searcher():
             thread.join()
     assert len(answers) == clients * rounds, len(answers)
     for status, _, body in answers:
-        lookup = json.loads(body)["lookup"]
+        answer = json.loads(body)
+        lookup, results = answer["lookup"], answer["results"]
         assert status == 200 and lookup["complete"], (status, lookup)
         assert lookup["peers_responded"] == 1, lookup
+        assert [hit["source"] for hit in results] == [other.id], results
 
 
 if __name__ == "__main__":
