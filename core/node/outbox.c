@@ -252,8 +252,12 @@ static bool put(struct node *n, struct outbox_work *w, const struct record *r,
     if (err == OK)
         err = op_add(n, id, OP_OUTBOX, w, &op);
     if (err != OK) {
-        log_warn(n->log, "node", "record not put key=%s reason=\"%s\"", text,
-                 err_text(err));
+        /* What is put after the head may be outdated by then, by a yank. */
+        if (err == ERR_STALE_SEQUENCE && kind != KEY_HEAD)
+            log_debug(n->log, "node", "record outdated key=%s", text);
+        else
+            log_warn(n->log, "node", "record not put key=%s reason=\"%s\"",
+                     text, err_text(err));
         /* A newer record of ours is there already, or it can never be put:
          * either way there is nothing to try again. */
         if (err != ERR_BUSY && err != ERR_NOMEM && kind == KEY_HEAD)
