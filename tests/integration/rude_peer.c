@@ -13,6 +13,7 @@
  *      long     COUNT of them with a message of SIZE bytes announced
  *      provide  COUNT keys, by ADD_PROVIDER on one stream
  *      search   COUNT searches, a stream each
+ *      gossip   COUNT times the same message, on one stream
  *      deaf     COUNT pings' streams with SIZE bytes, and no read any more
  *
  * What has become of it is a line of JSON whenever it changes. */
@@ -27,6 +28,7 @@
 #include "multi/peer_id.h"
 #include "multi/uvarint.h"
 #include "support/link.h"
+#include "tbl/network.h"
 
 enum {
     CONNS_MAX = 512,
@@ -34,7 +36,7 @@ enum {
     SMALL_BUFFER = 4096, /* so that who is deaf soon holds the other up */
 };
 
-enum plan_type { HOLD, STREAMS, PARTIAL, LONG, PROVIDE, SEARCH, DEAF };
+enum plan_type { HOLD, STREAMS, PARTIAL, LONG, PROVIDE, SEARCH, GOSSIP, DEAF };
 static const struct plan {
     const char *name;
     const char *protocol;
@@ -45,6 +47,7 @@ static const struct plan {
     [LONG] = {"long", "/souk/kad/1.0.0"},
     [PROVIDE] = {"provide", "/souk/kad/1.0.0"},
     [SEARCH] = {"search", "/souk/search/1.0.0"},
+    [GOSSIP] = {"gossip", "/meshsub/1.1.0"},
     [DEAF] = {"deaf", "/ipfs/ping/1.0.0"},
 };
 
@@ -58,6 +61,7 @@ struct side { /* our end of a connection */
     struct link link;
     struct ed25519_keypair key;
     struct peer_id self;
+    struct buf message; /* of gossip */
     struct stream *streams;
     size_t opened;
     bool is_up;
@@ -119,6 +123,39 @@ static void put_provider(struct buf *out, const struct side *d)
     buf_release(&body);
 }
 
+static void put_field(struct buf *out, uint8_t tag, struct span value)
+{
+    must(buf_put_u8(out, tag));
+    must(uvarint_put(out, value.len));
+    must(buf_put(out, value));
+}
+
+/* An RPC with a message, which is signed but no package. */
+static void put_message(struct buf *out, const struct side *d)
+{
+    static const char prefix[] = "libp2p-pubsub:";
+    uint8_t signature[ED25519_SIG_LEN];
+    struct buf body, rpc;
+    struct span fields;
+
+    buf_init(&body, 1024, &mem_libc);
+    buf_init(&rpc, 1024, &mem_libc);
+    must(buf_put(&body, span_str(prefix)));
+    put_field(&body, 0x0a, peer_id_span(&d->self)); /* from */
+    put_field(&body, 0x12, peer_id_span(&d->self)); /* data: like nobody's */
+    put_field(&body, 0x1a, SPAN_LIT("12345678"));   /* seqno */
+    put_field(&body, 0x22, span_str(network_find("souk")->topic));
+    ed25519_sign(&d->key, buf_span(&body), signature);
+    put_field(&body, 0x2a, SPAN_OF(signature));
+    fields = buf_span(&body);
+    (void)span_take(&fields, sizeof(prefix) - 1);
+    put_field(&rpc, 0x12, fields); /* publish */
+    must(uvarint_put(out, buf_len(&rpc)));
+    must(buf_put(out, buf_span(&rpc)));
+    buf_release(&rpc);
+    buf_release(&body);
+}
+
 /* The first bytes of a stream. */
 static void put_first(struct buf *out, const struct side *d)
 {
@@ -127,6 +164,7 @@ static void put_first(struct buf *out, const struct side *d)
     switch (plan) {
     case HOLD:
     case STREAMS:
+    case GOSSIP:
     case DEAF:
         break;
     case PARTIAL:
@@ -159,7 +197,9 @@ static bool open_one(struct side *d)
     put_first(&first, d);
     if (buf_len(&first) > 0)
         must(conn_stream_write(d->link.conn, s->id, buf_span(&first)));
-    s->size = plan == PARTIAL || plan == DEAF ? size : 0;
+    s->size = plan == PARTIAL || plan == DEAF ? size
+              : plan == GOSSIP                ? count * buf_len(&d->message)
+                                              : 0;
     now_is.sent += buf_len(&first);
     buf_release(&first);
     if (plan == SEARCH)
@@ -169,8 +209,11 @@ static bool open_one(struct side *d)
 
 static void go_on(struct side *d)
 {
-    static const uint8_t part[PART];
-    size_t wanted = plan == HOLD ? 0 : plan == PROVIDE ? 1 : count;
+    static const uint8_t zeros[PART];
+    struct span part = plan == GOSSIP ? buf_span(&d->message) : SPAN_OF(zeros);
+    size_t wanted = plan == HOLD                        ? 0
+                    : plan == PROVIDE || plan == GOSSIP ? 1
+                                                        : count;
 
     if (!d->is_up || d->link.fd < 0)
         return;
@@ -180,9 +223,12 @@ static void go_on(struct side *d)
         struct stream *s = &d->streams[i];
 
         while (!s->is_over && s->sent < s->size) {
-            size_t n = s->size - s->sent < PART ? s->size - s->sent : PART;
+            size_t at = s->sent % part.len, n = part.len - at;
 
-            if (conn_stream_write(d->link.conn, s->id, SPAN(part, n)) != OK)
+            if (n > s->size - s->sent)
+                n = s->size - s->sent;
+            if (conn_stream_write(d->link.conn, s->id,
+                                  SPAN(part.data + at, n)) != OK)
                 break;
             s->sent += n;
             now_is.sent += n;
@@ -250,6 +296,8 @@ static void begin(struct side *d, const struct endpoint *e)
 
     ed25519_generate(&d->key, &rng_system);
     peer_id_from_ed25519(&d->self, d->key.pub);
+    buf_init(&d->message, 1024, &mem_libc);
+    put_message(&d->message, d);
     d->streams = calloc(count + 1, sizeof(*d->streams));
     if (d->streams == NULL)
         link_die("memory");
@@ -312,6 +360,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < side_count; i++) {
         link_stop(&sides[i].link);
         free(sides[i].streams);
+        buf_release(&sides[i].message);
     }
     return 0;
 }

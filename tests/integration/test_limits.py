@@ -160,8 +160,7 @@ DRIVEN = {
     "gossip_unwanted": "unit/gossip_px_test.c the_unwanted_have_no_limit",
     "gossip_px":
         "unit/gossip_px_test.c strangers_are_believed_whom_they_tell_of",
-    "gossip_peer_messages":
-        "unit/gossip_limits_test.c budgets_of_a_peer_are_kept",
+    "gossip_peer_messages": "gossip_beyond_the_budget_is_dropped",
     "searches_served": "more_searches_than_that_are_told_to_wait",
     "search_rate": "searches_beyond_the_pace_are_told_to_wait",
     "reader_queue": "unit/host_test.c a_full_reader_refuses_and_counts",
@@ -325,6 +324,27 @@ def providers_beyond_the_last_are_refused():
                 more.wait(lambda r: r["reset"] == 50, 60)
                 is_served(node)
         assert limit(node, "dht_providers")["use"] == 100000
+
+
+def gossip_beyond_the_budget_is_dropped():
+    def heard(node, outcome):
+        return int(re.search(r'^gossip_messages_total\{direction="in",'
+                             rf'outcome="{outcome}"\}} (\d+)$',
+                             node.admin.get("/metrics").text, re.M)[1])
+
+    with Node(args=["--standalone"]) as node:
+        with Rude(node, "gossip", count=1000):
+            wait_until(lambda: heard(node, "duplicate") == 999, "all of it")
+        assert refused(node, "gossip_peer_messages") == 0
+        with memory_within(node, 24, "40,000 messages at once"):
+            with Rude(node, "gossip", count=40000):
+                row = wait_refused(node, "gossip_peer_messages")
+                assert row["limit"] == 4096, row
+                is_served(node)
+        known = heard(node, "rejected")
+        with Rude(node, "gossip", count=1):
+            wait_until(lambda: heard(node, "rejected") == known + 1,
+                       "who came later")
 
 
 def searches_beyond_the_pace_are_told_to_wait():
@@ -684,6 +704,7 @@ if __name__ == "__main__":
          a_message_that_is_too_long_costs_its_stream,
          who_never_reads_is_owed_no_more,
          providers_beyond_the_last_are_refused,
+         gossip_beyond_the_budget_is_dropped,
          searches_beyond_the_pace_are_told_to_wait,
          more_searches_than_that_are_told_to_wait,
          records_and_catalogue_stay_within_their_bytes,
