@@ -297,7 +297,8 @@ static void begin(struct side *d, const struct endpoint *e)
     ed25519_generate(&d->key, &rng_system);
     peer_id_from_ed25519(&d->self, d->key.pub);
     buf_init(&d->message, 1024, &mem_libc);
-    put_message(&d->message, d);
+    if (plan == GOSSIP)
+        put_message(&d->message, d);
     d->streams = calloc(count + 1, sizeof(*d->streams));
     if (d->streams == NULL)
         link_die("memory");
